@@ -1,0 +1,152 @@
+#include "engine/control.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "weir/error.hpp"
+#include "weir/version.hpp"
+
+namespace weir::engine {
+
+namespace {
+
+constexpr std::size_t tables_offset() { return sizeof(ControlHeader); }
+
+std::size_t spec_offset(std::uint32_t workers, std::uint32_t ends) {
+  return tables_offset() + workers * sizeof(WorkerControl) + ends * sizeof(LinkCounters);
+}
+
+std::string describe(const Prologue& h) {
+  return "layout " + std::to_string(h.layout_version) + ", build " + std::to_string(h.build_id);
+}
+
+template <std::size_t N>
+void copy_text(char (&to)[N], const std::string& from) noexcept {
+  const std::size_t n = std::min(from.size(), N - 1);
+  std::memcpy(to, from.data(), n);
+  to[n] = 0;
+}
+
+}  // namespace
+
+std::uint64_t build_id() noexcept {
+  // What the processes have to agree on: the library's version, its compiler, and the sizes of what they share.
+  std::uint64_t hash = 1469598103934665603ull;  // FNV-1a, 64 bit
+  const auto add = [&](std::string_view text) {
+    for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
+  };
+  for (int part : {WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR, WEIR_VERSION_PATCH}) add(std::to_string(part) + ".");
+  add(__VERSION__);
+  for (std::size_t size : {sizeof(ControlHeader), sizeof(WorkerControl), sizeof(shm::RingHeader),
+                           sizeof(shm::ArenaHeader), sizeof(Frame), sizeof(detail::BlockHeader)})
+    add(std::to_string(size));
+  return hash;
+}
+
+Control Control::create(const LaneSpec& spec) {
+  const auto encoded = spec.mode == Mode::process ? spec.encode() : std::vector<std::byte>{};
+  const auto workers = static_cast<std::uint32_t>(spec.workers.size());
+  const auto ends = static_cast<std::uint32_t>(spec.ends.size());
+  const std::size_t bytes = spec_offset(workers, ends) + encoded.size();
+  Control control;
+  control.segment_ = shm::Segment::create(
+      spec.mode == Mode::process ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory, bytes,
+      "control");
+  auto* header = new (control.segment_.data()) ControlHeader;
+  header->prologue.header_bytes = sizeof(ControlHeader);
+  header->prologue.build_id = build_id();
+  header->prologue.total_bytes = bytes;
+  header->spec_bytes = encoded.size();
+  header->workers = workers;
+  header->ends = ends;
+  header->parent_pid = ::getpid();
+  control.locate();
+  for (std::uint32_t i = 0; i < workers; ++i) new (&control.workers_[i]) WorkerControl;
+  for (std::uint32_t i = 0; i < ends; ++i) new (&control.counters_[i]) LinkCounters;
+  if (!encoded.empty()) std::memcpy(control.spec_, encoded.data(), encoded.size());
+  return control;
+}
+
+namespace {
+
+/// Throws StartError if the block is none, or was made by a build whose memory may differ from this one's.
+void check_prologue(const Prologue& parent, int fd) {
+  if (parent.magic != kControlMagic)
+    throw StartError("descriptor " + std::to_string(fd) + " holds no control block of weir");
+  Prologue own;
+  own.header_bytes = sizeof(ControlHeader);
+  own.build_id = build_id();
+  if (parent.layout_version != own.layout_version)
+    throw StartError("the control block's layout version differs: the parent has " +
+                     std::to_string(parent.layout_version) + ", this worker " + std::to_string(own.layout_version) +
+                     "; build both with the same weir");
+  if (parent.build_id != own.build_id || parent.header_bytes != own.header_bytes)
+    throw StartError("the control block is of another build: the parent has " + describe(parent) +
+                     ", this worker " + describe(own) + "; build both with the same weir and compiler");
+}
+
+std::size_t size_of(int fd) noexcept {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && status.st_size > 0 ? static_cast<std::size_t>(status.st_size) : 0;
+}
+
+}  // namespace
+
+Control Control::attach(int fd) {
+  const std::size_t bytes = size_of(fd);
+  if (bytes < sizeof(Prologue))
+    throw StartError("descriptor " + std::to_string(fd) + " holds no control block of weir");
+  Control control;
+  control.segment_ = shm::Segment::attach(::fcntl(fd, F_DUPFD_CLOEXEC, 0), bytes, "control block");
+  check_prologue(*control.segment_.at<Prologue>(0), fd);
+  const ControlHeader& header = control.header();
+  if (bytes < sizeof(ControlHeader) || header.prologue.total_bytes != bytes || header.workers > bytes ||
+      header.ends > bytes || header.spec_bytes > bytes ||
+      spec_offset(header.workers, header.ends) + header.spec_bytes != bytes)
+    throw StartError("the control block's sizes do not fit each other");
+  control.locate();
+  return control;
+}
+
+void refuse(int fd, const std::string& why) noexcept {
+  try {
+    const std::size_t bytes = size_of(fd);
+    if (bytes < sizeof(Prologue)) return;
+    const shm::Segment segment = shm::Segment::attach(::fcntl(fd, F_DUPFD_CLOEXEC, 0), bytes, "control block");
+    auto& prologue = *segment.at<Prologue>(0);
+    if (prologue.magic != kControlMagic) return;
+    copy_text(prologue.refusal, why);
+    // SYNC control.refused (release): the text is complete; pairs with the acquire in the supervisor.
+    prologue.refused.store(1, std::memory_order_release);
+  } catch (const Error&) {
+    return;  // nobody to tell
+  }
+}
+
+void Control::locate() noexcept {
+  workers_ = segment_.at<WorkerControl>(tables_offset());
+  counters_ = segment_.at<LinkCounters>(tables_offset() + header().workers * sizeof(WorkerControl));
+  spec_ = segment_.data() + spec_offset(header().workers, header().ends);
+}
+
+LaneSpec Control::spec() const { return LaneSpec::decode({spec_, header().spec_bytes}); }
+
+void record_error(ErrorRecord& record, const std::string& element, const std::string& pad, std::uint64_t frame,
+                  const std::string& type, const std::string& text) noexcept {
+  if (record.set.load(std::memory_order_relaxed) != 0) return;  // only its lane writes it
+  record.frame = frame;
+  copy_text(record.element, element);
+  copy_text(record.pad, pad);
+  copy_text(record.type, type);
+  copy_text(record.text, text);
+  // SYNC error.record (release): the texts are complete; pairs with the acquire in the supervisor.
+  record.set.store(1, std::memory_order_release);
+}
+
+}  // namespace weir::engine

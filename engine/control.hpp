@@ -1,0 +1,125 @@
+// The control block: one per lane, seen by the lane and the parent only. A worker process learns from it who it
+// is; both sides read and write its words while the run lasts. The header comes first and is checked on attach.
+//
+//   ControlHeader | WorkerControl × workers | LinkCounters × ends | encoded LaneSpec
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "engine/lane_spec.hpp"
+#include "shm/layout.hpp"
+#include "shm/segment.hpp"
+#include "weir/report.hpp"
+
+namespace weir::engine {
+
+enum class LaneState : std::uint32_t {
+  created,         ///< by the parent
+  attached,        ///< the lane has built itself
+  ended,           ///< all its workers have ended
+  failed,          ///< see the error record: an exception left a worker
+  refused,         ///< see the error record: the worker can't be built
+  no_worker_main,  ///< the process reached Parallelize: its main() does not begin with worker_main
+};
+
+/// One worker's events and figures. The words are futexes.
+struct alignas(shm::kLine) WorkerControl {
+  std::atomic<std::uint32_t> stop{0};        ///< parent → lane
+  std::atomic<std::uint32_t> shutdown{0};    ///< parent → lane
+  std::atomic<std::uint32_t> terminated{0};  ///< lane → parent; set by the supervisor for a dead lane
+  std::atomic<std::uint32_t> pads_at_eos{0};  ///< lane → parent: on how many source pads it has put EOS
+  std::atomic<std::uint64_t> polls{0};
+};
+static_assert(sizeof(WorkerControl) == shm::kLine);
+
+/// What became of the frames of a link end, as its lane counts them. Written by the lane, when it waits and ends.
+struct LinkCounters {
+  std::atomic<std::uint64_t> produced{0};
+  std::atomic<std::uint64_t> delivered{0};
+  std::atomic<std::uint64_t> samples{0};
+  std::atomic<std::uint64_t> copies{0};
+};
+
+struct ErrorRecord {
+  std::atomic<std::uint32_t> set{0};  ///< released last
+  std::uint32_t spare = 0;
+  std::uint64_t frame = 0;
+  char element[128] = {};
+  char pad[256] = {};
+  char type[256] = {};
+  char text[3072] = {};
+};
+
+inline constexpr std::uint64_t kControlMagic = 0x6c72746372696577;  // "weirctrl"
+
+/// What two builds need to find out that they differ, and to say so. Never changes.
+struct Prologue {
+  std::uint64_t magic = kControlMagic;
+  std::uint32_t layout_version = shm::kLayoutVersion;
+  std::uint32_t header_bytes = 0;
+  std::uint64_t build_id = 0;
+  std::uint64_t total_bytes = 0;
+  std::atomic<std::uint32_t> refused{0};  ///< worker → parent, released after the text
+  char refusal[476] = {};
+};
+static_assert(sizeof(Prologue) == 512 && std::is_standard_layout_v<Prologue>);
+
+struct alignas(shm::kLine) ControlHeader {
+  Prologue prologue;
+  std::uint64_t spec_bytes = 0;
+  std::uint32_t workers = 0;
+  std::uint32_t ends = 0;
+  std::int32_t parent_pid = 0;
+
+  alignas(shm::kLine) std::atomic<LaneState> state{LaneState::created};
+  std::atomic<std::uint32_t> end_of_stream{0};  ///< parent → lane: sources shall end
+  std::atomic<std::uint32_t> stop{0};           ///< parent → lane: leave now
+
+  alignas(shm::kLine) std::atomic<std::uint64_t> first_frame_ns{0};  ///< CLOCK_MONOTONIC, at a sink of this lane
+  std::atomic<std::uint64_t> last_eos_ns{0};
+  std::atomic<std::uint64_t> sink_frames{0};
+  std::atomic<std::uint64_t> parks{0};
+  std::atomic<std::uint64_t> cpu_ns{0};
+
+  ErrorRecord error;
+  LatencyHistogram latency;  ///< written by the lane before its state says ended
+};
+static_assert(std::is_standard_layout_v<ControlHeader>);
+
+/// A control block as its segment holds it.
+class Control {
+ public:
+  Control() = default;
+  /// Makes one for a lane.
+  static Control create(const LaneSpec& spec);
+  /// Attaches to one by descriptor. Throws StartError that says what differs: layout version or build.
+  static Control attach(int fd);
+
+  [[nodiscard]] ControlHeader& header() const noexcept { return *segment_.at<ControlHeader>(0); }
+  [[nodiscard]] WorkerControl& worker(std::size_t i) const noexcept { return workers_[i]; }
+  [[nodiscard]] LinkCounters& counters(std::size_t end) const noexcept { return counters_[end]; }
+  [[nodiscard]] LaneSpec spec() const;
+  [[nodiscard]] const shm::Segment& segment() const noexcept { return segment_; }
+
+ private:
+  void locate() noexcept;
+  shm::Segment segment_;
+  WorkerControl* workers_ = nullptr;
+  LinkCounters* counters_ = nullptr;
+  std::byte* spec_ = nullptr;
+};
+
+/// The same in every process that was built with this library; differs between builds whose memory may differ.
+[[nodiscard]] std::uint64_t build_id() noexcept;
+
+/// Tells the parent, through a control block that may be of another build, why this process will not work for it.
+void refuse(int fd, const std::string& why) noexcept;
+
+/// The first error of a lane; later ones are dropped. The record is readable once `set` is seen.
+void record_error(ErrorRecord& record, const std::string& element, const std::string& pad, std::uint64_t frame,
+                  const std::string& type, const std::string& text) noexcept;
+
+}  // namespace weir::engine

@@ -1,0 +1,219 @@
+// Inlet and Outlet: where a consumer takes frames from and a producer puts them. An inlet has one link; an outlet
+// has one for each sink pad that its source pad feeds. A link between two lanes is a ring; one inside a lane is a
+// LocalQueue, and no atomic is touched.
+//
+// Used by their lane's thread only. Nothing here waits: that is Lane's work (engine/lane.hpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "engine/control.hpp"
+#include "shm/arena.hpp"
+#include "shm/doorbell.hpp"
+#include "shm/ring.hpp"
+#include "weir/frame.hpp"
+
+namespace weir::engine {
+
+class Lane;
+
+/// A queue inside a lane. What one poll puts is always taken, even beyond the limit: the lane does not poll a
+/// producer whose queue is full, so it holds at most the limit and one poll's output.
+class LocalQueue {
+ public:
+  explicit LocalQueue(std::size_t limit) : limit_(limit) {}
+  [[nodiscard]] bool has_room() const noexcept { return size_ < limit_; }
+  [[nodiscard]] bool has_frame() const noexcept { return size_ != 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+  void put(Frame&& frame) {
+    if (size_ == slots_.size()) grow();
+    slots_[(first_ + size_++) & (slots_.size() - 1)] = std::move(frame);
+    ++produced_;
+  }
+  void take(Frame& frame) noexcept {
+    frame = std::move(slots_[first_]);
+    first_ = (first_ + 1) & (slots_.size() - 1);
+    --size_;
+  }
+  void close() noexcept { closed_ = true; }
+  [[nodiscard]] bool drained() const noexcept { return closed_ && size_ == 0; }
+  void leave() noexcept { gone_ = true; }
+  [[nodiscard]] bool consumer_gone() const noexcept { return gone_; }
+  [[nodiscard]] std::uint64_t produced() const noexcept { return produced_; }
+
+ private:
+  void grow();
+  std::vector<Frame> slots_;
+  std::size_t first_ = 0, size_ = 0, limit_;
+  std::uint64_t produced_ = 0;
+  bool closed_ = false, gone_ = false;
+};
+
+/// What a sink counts, in its lane's control block.
+struct SinkMeter {
+  ControlHeader* header = nullptr;  ///< null: not a sink
+  bool latency = false;
+  void count(const detail::Descriptor& frame) const noexcept;
+};
+
+class Inlet {
+ public:
+  Inlet(Lane& lane, const LinkEnd& end, LinkCounters& counters, shm::RingReader ring, LocalQueue* local,
+        shm::Doorbell producer_bell, const shm::ArenaTable& arenas, SinkMeter meter)
+      : lane_(&lane), end_(&end), counters_(&counters), ring_(ring), local_(local), producer_bell_(producer_bell),
+        arenas_(&arenas), meter_(meter) {}
+
+  /// Takes the next frame into an empty one. Throws SpecError, PayloadError; then the frame is lost to the consumer
+  /// and counts as delivered.
+  bool try_take(Frame& frame) {
+    detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
+    if (local_) {
+      if (!local_->has_frame()) return false;
+      local_->take(frame);
+    } else {
+      if (!ring_.has_frame()) {
+        release();
+        return false;
+      }
+      const bool due = ring_.take(d);
+      d.home = 0;
+      if (d.kind > detail::Payload::scalar || (d.flags & detail::kMetadata)) import(d);
+      if (due) release();
+    }
+    account(d);
+    return true;
+  }
+  /// Takes a frame that nobody asked for any more; it counts as left, not as delivered.
+  bool discard();
+  [[nodiscard]] bool has_frame() const noexcept { return local_ ? local_->has_frame() : ring_.has_frame(); }
+  /// Nothing will ever come any more.
+  [[nodiscard]] bool drained() const noexcept { return local_ ? local_->drained() : ring_.drained(); }
+  [[nodiscard]] std::size_t size_approx() const noexcept { return local_ ? local_->size() : ring_.size_approx(); }
+  [[nodiscard]] std::size_t limit() const noexcept { return local_ ? local_->limit() : ring_.limit(); }
+  /// Gives taken slots back, so that a producer that waits for room goes on.
+  void release() noexcept {
+    if (!local_ && ring_.release()) producer_bell_.ring();
+  }
+  /// The consumer has ended: what is queued, and what still comes, stays.
+  void leave() noexcept;
+  void publish_counters() noexcept;
+
+  [[nodiscard]] bool is_local() const noexcept { return local_ != nullptr; }
+  [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
+  [[nodiscard]] bool at_eos() const noexcept { return at_eos_; }
+  [[nodiscard]] const std::string& pad() const noexcept { return end_->sink; }
+  [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
+
+  const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
+  bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
+  bool for_source = false;    ///< a source worker's commands: a request to end the stream ends its waits
+
+ private:
+  void import(detail::Descriptor& frame);
+  void account(const detail::Descriptor& d) {
+    ++taken_;
+    samples_ += samples_of(d);
+    if (d.flags & detail::kEos) at_eos_ = true;
+    if (d.type != 0) {
+      const std::uint64_t spec = static_cast<std::uint64_t>(d.type) << 32 | d.rate;
+      if (spec != spec_ || d.channels != channels_) [[unlikely]] check_spec(d, spec);
+    }
+    if (meter_.header) meter_.count(d);
+  }
+  static std::uint64_t samples_of(const detail::Descriptor& d) noexcept {
+    if (d.kind < detail::Payload::block) return d.kind == detail::Payload::scalar;
+    if (d.kind == detail::Payload::object || (d.flags & detail::kEncoded)) return 1;
+    return d.channels > 1 ? d.block.count / d.channels : d.block.count;
+  }
+  void check_spec(const detail::Descriptor& d, std::uint64_t spec);
+
+  Lane* lane_;
+  const LinkEnd* end_;
+  LinkCounters* counters_;
+  shm::RingReader ring_;
+  LocalQueue* local_;
+  shm::Doorbell producer_bell_;
+  const shm::ArenaTable* arenas_;
+  SinkMeter meter_;
+  std::uint64_t taken_ = 0, samples_ = 0;
+  std::uint64_t spec_ = 0;
+  std::uint16_t channels_ = 0;
+  bool at_eos_ = false;
+};
+
+class Outlet {
+ public:
+  struct Link {
+    const LinkEnd* end;
+    LinkCounters* counters;
+    shm::RingWriter ring;
+    LocalQueue* local;
+    shm::Doorbell consumer_bell;
+    std::uint64_t copies = 0;
+    [[nodiscard]] bool has_room() noexcept {
+      return local ? local->has_room() || local->consumer_gone() : ring.has_room() || ring.consumer_gone();
+    }
+  };
+
+  Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::ArenaTable& arenas, bool from_source,
+         bool measure);
+
+  /// All links have room, or a backlog waits that has to go first.
+  [[nodiscard]] bool has_room() noexcept {
+    if (!backlog_.empty()) return false;
+    for (Link& link : links_)
+      if (!link.has_room()) return false;
+    return true;
+  }
+  /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
+  void put(Frame&& frame);
+  /// Takes a frame that has no room yet; flush_backlog() puts it later.
+  void put_later(Frame&& frame) { backlog_.push_back(std::move(frame)); }
+  /// True once nothing waits.
+  bool flush_backlog();
+  [[nodiscard]] bool has_backlog() const noexcept { return !backlog_.empty(); }
+  /// No frame follows. Puts what is missing for a whole stream first: the caller has given EOS or gives up.
+  void close() noexcept;
+
+  [[nodiscard]] bool eos_put() const noexcept { return eos_put_; }
+  [[nodiscard]] bool is_local() const noexcept { return all_local_; }
+  [[nodiscard]] std::size_t limit() const noexcept { return links_.empty() ? 0 : links_.front().end->capacity; }
+  [[nodiscard]] std::uint64_t given() const noexcept { return given_; }
+  [[nodiscard]] const std::string& pad() const noexcept { return pad_; }
+  [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
+  void publish_counters() noexcept;
+  const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
+  std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
+  bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
+
+ private:
+  void put_on(Link& link, Frame&& frame);
+  void stamp(detail::Descriptor& d) noexcept;
+  void prepare_crossing(Frame& frame, Link& link);
+  void encode_object(Frame& frame, const Link& link);
+  static void copy_into_arena(Frame& frame);
+
+  Lane* lane_;
+  std::vector<Link> links_;
+  std::string pad_;
+  const shm::ArenaTable* arenas_;
+  std::deque<Frame> backlog_;
+  std::uint64_t given_ = 0;
+  bool from_source_, measure_;
+  bool all_local_ = true, any_crossing_ = false;
+  bool eos_put_ = false, closed_ = false;
+};
+
+/// Throws the SpecError of a pad whose spec changed.
+[[noreturn]] void throw_spec_change(const std::string& pad, std::uint64_t frame, const Spec& first, const Spec& now);
+
+/// CLOCK_MONOTONIC in units of 64 ns, modulo 2^32, never 0: what latency is measured with.
+[[nodiscard]] std::uint32_t origin_now() noexcept;
+[[nodiscard]] std::uint64_t monotonic_ns() noexcept;
+
+}  // namespace weir::engine

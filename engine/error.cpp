@@ -1,0 +1,33 @@
+#include "weir/error.hpp"
+
+#include <cstring>
+
+namespace weir {
+
+WorkerError::WorkerError(std::string element_name, std::string pad_name, std::uint64_t frame_number,
+                         std::string type_name, std::string message)
+    : Error("element '" + element_name + "'" + (pad_name.empty() ? "" : ", pad '" + pad_name + "'") + ", frame " +
+            std::to_string(frame_number) + ": " + message + " (" + type_name + ")"),
+      element(std::move(element_name)),
+      pad(std::move(pad_name)),
+      frame(frame_number),
+      type(std::move(type_name)),
+      text(std::move(message)) {}
+
+namespace {
+std::string describe_end(int exit_code, int signal_number) {
+  if (signal_number == 0) return "exited with status " + std::to_string(exit_code);
+  const char* name = ::sigabbrev_np(signal_number);
+  return "was killed by signal " + std::to_string(signal_number) + (name ? std::string(" (SIG") + name + ")" : "");
+}
+}  // namespace
+
+WorkerCrashed::WorkerCrashed(std::string element_name, pid_t process, int exit_code, int signal_number)
+    : Error("the worker process of '" + element_name + "' (pid " + std::to_string(process) + ") " +
+            describe_end(exit_code, signal_number) + " before its streams had ended"),
+      element(std::move(element_name)),
+      pid(process),
+      exit_status(exit_code),
+      signal(signal_number) {}
+
+}  // namespace weir

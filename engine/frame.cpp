@@ -1,0 +1,164 @@
+#include "weir/frame.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+namespace weir {
+
+namespace detail {
+
+namespace {
+thread_local Lender* current_lender = nullptr;  // of the lane that runs on this thread
+}
+
+Lender* exchange_lender(Lender* lender) noexcept { return std::exchange(current_lender, lender); }
+
+BlockHeader* lend_block(std::size_t bytes) {
+  return current_lender ? current_lender->lend(bytes) : lend_heap_block(bytes);
+}
+
+BlockHeader* lend_heap_block(std::size_t bytes) {
+  void* memory = ::operator new(sizeof(BlockHeader) + bytes, std::align_val_t{alignof(BlockHeader)}, std::nothrow);
+  if (!memory)
+    throw MemoryError("no memory for a payload of " + std::to_string(bytes) + " bytes", bytes, 0);
+  auto* block = new (memory) BlockHeader;
+  block->shares.store(1, std::memory_order_relaxed);  // nobody else knows it yet
+  block->capacity = bytes;
+  block->destroy = [](BlockHeader* self) noexcept {
+    self->~BlockHeader();
+    ::operator delete(self, std::align_val_t{alignof(BlockHeader)});
+  };
+  return block;
+}
+
+void FrameAccess::replace_block(Frame& frame, BlockHeader* block) noexcept {
+  Descriptor& d = frame.d_;
+  const std::uint64_t metadata = std::exchange(d.metadata, 0);
+  const std::uint64_t count = d.block.count;
+  const auto item_bytes = d.block.item_bytes;
+  frame.drop();
+  d.metadata = metadata;
+  d.home = reinterpret_cast<std::uintptr_t>(block);
+  d.kind = block->ref != 0 ? Payload::block : Payload::heap;
+  d.block.ref = block->ref != 0 ? block->ref : d.home;
+  d.block.count = static_cast<std::uint32_t>(count);
+  d.block.item_bytes = item_bytes;
+}
+
+}  // namespace detail
+
+using detail::BlockHeader;
+using detail::Payload;
+
+namespace {
+
+BlockHeader* metadata_header(const detail::Descriptor& d) noexcept {
+  return reinterpret_cast<BlockHeader*>(static_cast<std::uintptr_t>(d.metadata));
+}
+
+void drop_share(BlockHeader* header, bool in_arena) noexcept {
+  // SYNC block.drop (release): what this holder read or wrote is over; pairs with the acquires in
+  // Arena::find_free (reuse), Frame::is_shared (writing in place) and below (destruction).
+  if (header->shares.fetch_sub(1, std::memory_order_release) != 1 || in_arena) return;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  header->destroy(header);
+}
+
+}  // namespace
+
+Frame::Frame(const FrameOptions& options) {
+  d_.flags = static_cast<std::uint8_t>((options.eos ? detail::kEos : 0) | (options.gap ? detail::kGap : 0));
+  d_.time = options.time;
+  d_.rate = options.rate;
+  d_.channels = options.channels;
+  if (!options.metadata.empty()) set_metadata(options.metadata);
+}
+
+void Frame::drop_shares() noexcept {
+  // The kind comes from this process's own descriptor: a block in shared memory is never asked how to destroy it.
+  if (d_.home) drop_share(header(), d_.kind == Payload::block);
+  if (d_.metadata) drop_share(metadata_header(d_), false);
+}
+
+void Frame::add_shares() noexcept {
+  // relaxed: the caller holds a share, so the count can't reach 0 meanwhile
+  if (d_.home) header()->shares.fetch_add(1, std::memory_order_relaxed);
+  if (d_.metadata) metadata_header(d_)->shares.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Frame::adopt_object(detail::ObjectHeader* object) noexcept {
+  d_.kind = Payload::object;
+  d_.home = reinterpret_cast<std::uintptr_t>(static_cast<BlockHeader*>(object));
+  d_.block.ref = d_.home;
+  d_.block.count = 1;
+}
+
+void Frame::adopt_block(TypeId type, std::size_t item_bytes, std::size_t count) {
+  if (count > UINT32_MAX || count > SIZE_MAX / item_bytes)
+    throw MemoryError("a frame holds at most 4294967295 items, " + std::to_string(count) + " were asked for", count,
+                      UINT32_MAX);
+  BlockHeader* block = detail::lend_block(count * item_bytes);
+  d_.type = static_cast<std::uint32_t>(type);
+  d_.home = reinterpret_cast<std::uintptr_t>(block);
+  d_.kind = block->ref != 0 ? Payload::block : Payload::heap;
+  d_.block.ref = block->ref != 0 ? block->ref : d_.home;
+  d_.block.count = static_cast<std::uint32_t>(count);
+  d_.block.item_bytes = static_cast<std::uint32_t>(item_bytes);
+}
+
+void Frame::unshare() {
+  if (d_.kind == Payload::object) {
+    const auto* object = static_cast<const detail::ObjectHeader*>(header());
+    if (!object->object_type->clone) return;  // shared by pointer on purpose, or can't be copied
+    auto* copy = static_cast<detail::ObjectHeader*>(object->object_type->clone(object));
+    drop_share(header(), false);
+    adopt_object(copy);
+  } else if (is_block()) {
+    const std::size_t bytes = std::size_t{d_.block.count} * d_.block.item_bytes;
+    BlockHeader* copy = detail::lend_block(bytes);
+    std::memcpy(copy->payload(), header()->payload(), bytes);
+    detail::FrameAccess::replace_block(*this, copy);
+  }
+}
+
+void Frame::shrink(std::size_t count) {
+  if (!is_block() || count > d_.block.count)
+    throw PayloadError("can't shrink a frame of " + std::to_string(this->count()) + " items to " +
+                       std::to_string(count));
+  d_.block.count = static_cast<std::uint32_t>(count);
+}
+
+const void* Frame::object_items(TypeId type) const {
+  if (d_.kind != Payload::object) throw_type(type);
+  return static_cast<const detail::ObjectHeader*>(header())->object;
+}
+
+void Frame::throw_type(TypeId wanted) const {
+  throw PayloadError("the frame holds " + (has_data() ? type_name(type()) : std::string("no data")) + ", not " +
+                     type_name(wanted));
+}
+
+const Dict& Frame::metadata() const noexcept {
+  static const Dict kNone;
+  if (!d_.metadata) return kNone;
+  return detail::ObjectBox<Dict>::of(metadata_header(d_));
+}
+
+void Frame::set_metadata(Dict metadata) {
+  if (d_.metadata) drop_share(metadata_header(d_), false);
+  d_.metadata = 0;
+  set_flag(detail::kMetadata, !metadata.empty());
+  if (metadata.empty()) return;
+  auto* box = new detail::ObjectBox<Dict>(std::move(metadata));
+  d_.metadata = reinterpret_cast<std::uintptr_t>(static_cast<BlockHeader*>(box));
+}
+
+void Frame::replace_with_object(detail::ObjectHeader* object) noexcept {
+  drop_share(header(), d_.kind == Payload::block);
+  d_.flags = static_cast<std::uint8_t>(d_.flags & ~detail::kEncoded);
+  adopt_object(object);
+}
+
+}  // namespace weir

@@ -1,0 +1,185 @@
+#include "engine/island.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <ranges>
+#include <typeinfo>
+
+namespace weir::engine {
+
+using detail::Descriptor;
+using detail::FrameAccess;
+using Op = Step::Op;
+
+Island::Island(Lane& lane, const IslandPlan& plan) : lane_(lane), places_(plan.places) {
+  for (const Step& step : plan.steps) {
+    Stage stage{.step = &step};
+    if (step.op == Op::take) inlets_.push_back(stage.inlet = &lane.add_inlet(step.link));
+    if (step.op == Op::put)
+      outlets_.push_back(stage.outlet = &lane.add_outlet(step.links, step.source->name(), false));
+    const bool from_take = step.op == Op::pull && !stages_.empty() && stages_.back().step->op == Op::take;
+    if (step.op == Op::pull && !from_take) {
+      stage.counted = true;
+      stage.counter = static_cast<std::uint32_t>(counters_.size());
+      counters_.push_back({step.source, step.sink});
+    }
+    if (step.op == Op::internal) {
+      elements_.push_back(step.element);
+      if (auto* sink = dynamic_cast<SinkElement*>(step.element)) {
+        Wiring::reopen(*sink);
+        sinks_.push_back(sink);
+      }
+    }
+    stages_.push_back(stage);
+  }
+}
+
+bool Island::ready() {
+  if (lane_.stopping()) return true;
+  for (Inlet* inlet : inlets_)
+    if (!inlet->has_frame() && !inlet->drained()) return false;
+  for (Outlet* outlet : outlets_)
+    if (!outlet->eos_put() && !outlet->has_room()) return false;
+  const bool ending = lane_.end_of_stream_requested();
+  for (Element* element : elements_) {
+    if (element->ready()) continue;
+    auto* source = ending ? dynamic_cast<SourceElement*>(element) : nullptr;
+    if (!source || source->end_stream()) return false;
+  }
+  return true;
+}
+
+Poll Island::poll() {
+  if (lane_.stopping()) {
+    close();
+    return Poll::finished;
+  }
+  if (!ready()) return Poll::idle;
+  try {
+    turn();
+  } catch (const Interrupted&) {
+    close();
+    return Poll::finished;
+  }
+  if (!at_end()) return Poll::progressed;
+  close();
+  return Poll::finished;
+}
+
+void Island::turn() {
+  Stage* current = nullptr;
+  try {
+    for (Stage& stage : stages_) {
+      current = &stage;
+      run_stage(stage);
+    }
+  } catch (const std::exception& error) {
+    fail(*current, demangle(typeid(error).name()), error.what());
+  } catch (const Interrupted&) {
+    throw;
+  } catch (...) {
+    fail(*current, "unknown", "an exception that is not a std::exception");
+  }
+}
+
+void Island::run_stage(Stage& stage) {
+  const Step& step = *stage.step;
+  Frame& place = places_[step.place];
+  switch (step.op) {
+    case Op::new_frame: give(stage); break;
+    case Op::pull: pull(stage); break;
+    case Op::internal: step.element->internal(); break;
+    case Op::take:
+      place = Frame();
+      if (!stage.inlet->try_take(place)) place = Frame::end_of_stream();  // ended, while others go on
+      break;
+    case Op::put:
+      if (stage.outlet->eos_put()) break;
+      if (step.last_use) stage.outlet->put(std::move(place));
+      else stage.outlet->put(Frame(place));
+      break;
+  }
+}
+
+void Island::give(Stage& stage) {
+  const Step& step = *stage.step;
+  Frame& place = places_[step.place];
+  if (stage.ended) {
+    place = Frame::end_of_stream();
+    return;
+  }
+  if (!step.from_source) {
+    place = static_cast<TransformElement*>(step.element)->new_frame(*step.source);
+    if (place.eos()) stage.ended = true;
+    ++stage.frames;
+    return;
+  }
+  auto* source = static_cast<SourceElement*>(step.element);
+  const bool cut = lane_.end_of_stream_requested() && !source->end_stream();
+  place = cut ? Frame::end_of_stream() : source->new_frame(*step.source);
+  Descriptor& d = FrameAccess::descriptor(place);
+  d.sequence = stage.frames++;
+  if (lane_.spec().measure_latency) d.origin = origin_now();
+  if (place.eos()) stage.ended = true;
+}
+
+void Island::pull(Stage& stage) {
+  const Step& step = *stage.step;
+  Frame& place = places_[step.place];
+  const Descriptor& d = FrameAccess::descriptor(place);
+  const bool eos = place.eos();
+  ++stage.frames;
+  if (stage.counted) {
+    check_spec(stage, d);
+    PadCounter& counter = counters_[stage.counter];
+    ++counter.frames;
+    const std::size_t count = place.count();
+    counter.samples += d.channels > 1 ? count / d.channels : count;
+  }
+  if (auto* transform = step.element->source_pads().empty() ? nullptr : static_cast<TransformElement*>(step.element)) {
+    transform->pull(*step.sink, step.last_use ? std::move(place) : Frame(place));
+    return;
+  }
+  auto* sink = static_cast<SinkElement*>(step.element);
+  if (stage.counted) SinkMeter{&lane_.control().header(), lane_.spec().measure_latency}.count(d);
+  sink->pull(*step.sink, step.last_use ? std::move(place) : Frame(place));
+  if (eos) sink->mark_eos(*step.sink);
+}
+
+void Island::check_spec(Stage& stage, const Descriptor& d) {
+  if (d.type == 0) return;
+  const std::uint64_t spec = static_cast<std::uint64_t>(d.type) << 32 | d.rate;
+  if (spec == stage.spec && d.channels == stage.channels) [[likely]] return;
+  if (stage.spec == 0 && stage.channels == 0) {
+    stage.spec = spec;
+    stage.channels = d.channels;
+    return;
+  }
+  throw_spec_change(stage.step->sink->name(), stage.frames,
+                    {static_cast<TypeId>(stage.spec >> 32), static_cast<std::uint32_t>(stage.spec), stage.channels},
+                    {static_cast<TypeId>(d.type), d.rate, d.channels});
+}
+
+bool Island::at_end() const noexcept {
+  return std::ranges::all_of(sinks_, [](const SinkElement* sink) { return sink->at_eos(); }) &&
+         std::ranges::all_of(outlets_, [](const Outlet* outlet) { return outlet->eos_put(); });
+}
+
+void Island::close() noexcept {
+  for (Outlet* outlet : outlets_) outlet->close();
+  for (Inlet* inlet : inlets_) inlet->leave();
+  places_.clear();
+  places_.resize(places_.capacity());
+}
+
+void Island::abandon() noexcept { close(); }
+
+void Island::fail(const Stage& stage, const std::string& type, const std::string& text) const {
+  const Step& step = *stage.step;
+  const Pad* pad = nullptr;
+  if (step.op == Op::pull || step.op == Op::take) pad = step.sink;
+  else if (step.op != Op::internal) pad = step.source;
+  throw LaneFailure{step.element->name(), pad ? pad->name() : "", stage.frames, type, text};
+}
+
+}  // namespace weir::engine

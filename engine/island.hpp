@@ -1,0 +1,61 @@
+// Island: a task of the main lane. It runs a flat schedule over elements that turn together: once every link that
+// comes in has a frame and every link that goes out has room, each pad is called once, in topological order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/lane.hpp"
+#include "engine/plan.hpp"
+
+namespace weir::engine {
+
+/// Frames that went over a link between two pads of one island.
+struct PadCounter {
+  const SourcePad* source = nullptr;
+  const SinkPad* sink = nullptr;
+  std::uint64_t frames = 0;
+  std::uint64_t samples = 0;
+};
+
+class Island final : public Task {
+ public:
+  Island(Lane& lane, const IslandPlan& plan);
+  bool ready() override;
+  Poll poll() override;
+  void abandon() noexcept override;
+  [[nodiscard]] const std::vector<PadCounter>& counters() const noexcept { return counters_; }
+
+ private:
+  struct Stage {  // a Step with its ends made
+    const Step* step;
+    Inlet* inlet = nullptr;
+    Outlet* outlet = nullptr;
+    std::uint32_t counter = 0;   // pull from a pad of this island
+    bool counted = false;
+    bool ended = false;          // new_frame: has given EOS
+    std::uint64_t frames = 0;
+    std::uint64_t spec = 0;      // pull: type and rate of the first frame with data
+    std::uint16_t channels = 0;
+  };
+  void turn();
+  void run_stage(Stage& stage);
+  void give(Stage& stage);
+  void pull(Stage& stage);
+  void check_spec(Stage& stage, const detail::Descriptor& d);
+  [[nodiscard]] bool at_end() const noexcept;
+  void close() noexcept;
+  [[noreturn]] void fail(const Stage& stage, const std::string& type, const std::string& text) const;
+
+  Lane& lane_;
+  std::vector<Stage> stages_;
+  std::vector<Frame> places_;
+  std::vector<Inlet*> inlets_;
+  std::vector<Outlet*> outlets_;
+  std::vector<Element*> elements_;
+  std::vector<SinkElement*> sinks_;
+  std::vector<PadCounter> counters_;
+};
+
+}  // namespace weir::engine

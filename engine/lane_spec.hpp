@@ -1,0 +1,75 @@
+// LaneSpec: all that one lane needs to know to be built, as plain data. The plan makes one per lane; a thread's is
+// handed over, a process's is encoded into its control block and decoded there, so both are built by the same code.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "shm/doorbell.hpp"
+#include "weir/dict.hpp"
+#include "weir/element.hpp"
+#include "weir/parallelize.hpp"
+#include "weir/worker.hpp"
+
+namespace weir::engine {
+
+inline constexpr std::uint32_t kNone = 0xffffffff;
+inline constexpr std::uint32_t kMainLane = 0;  ///< the pipeline's own loop
+
+/// One end, or both, of a link in this lane.
+struct LinkEnd {
+  std::uint32_t link = 0;       ///< number in the plan
+  bool produces = false;        ///< the producer is in this lane
+  bool consumes = false;        ///< the consumer is in this lane; both: a queue inside the lane
+  bool crosses_process = false; ///< the other end is in another process
+  std::uint32_t capacity = 0;
+  std::uint32_t peer_lane = kNone;  ///< lane of the other end
+  std::string source, sink;         ///< full pad names
+  bool from_source = false;  ///< the producing pad is a source element's: frames are numbered and stamped
+  bool to_sink = false;      ///< the consuming pad is a sink element's: frames are counted and timed
+};
+
+struct WorkerSpec {
+  std::string element;
+  std::string worker_name;  ///< as registered with WEIR_WORKER; how a process finds the function
+  WorkerFunction function = nullptr;  ///< not encoded
+  bool is_source = false;
+  std::vector<std::string> sink_pads, source_pads;
+  std::vector<std::uint32_t> inlets;                ///< per queue in: its link
+  std::vector<std::vector<std::uint32_t>> outlets;  ///< per queue out: its links
+  Dict argdict;
+};
+
+struct SharedBlockSpec {
+  std::string name;
+  std::uint64_t bytes = 0;
+  Dict metadata;
+};
+
+struct LaneSpec {
+  std::uint32_t lane = 0;
+  Mode mode = Mode::main;
+  std::string name;  ///< "main", "thread 1", "process 2"
+  std::vector<WorkerSpec> workers;
+  std::vector<LinkEnd> ends;
+  std::vector<std::uint32_t> neighbours;  ///< lanes whose bells it rings
+  std::vector<std::uint32_t> arenas;      ///< lanes whose blocks it may see, itself first
+  std::vector<SharedBlockSpec> shared_blocks;
+  std::vector<std::string> modules;
+  std::uint64_t arena_limit = 0;
+  shm::Barrier barrier = shm::Barrier::fence;
+  Wait wait = Wait::adaptive;
+  bool measure_latency = false;
+  bool several_processes = false;
+  bool crowded = false;  ///< more lanes than cores
+
+  [[nodiscard]] std::vector<std::byte> encode() const;
+  /// Checks every length; throws StartError on garbage.
+  static LaneSpec decode(std::span<const std::byte> bytes);
+};
+
+}  // namespace weir::engine

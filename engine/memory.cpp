@@ -1,0 +1,61 @@
+#include "engine/memory.hpp"
+
+#include <sched.h>
+
+#include "weir/error.hpp"
+
+namespace weir::engine {
+
+namespace {
+
+// The one place that says which segments a lane needs and in what order their descriptors stand.
+template <class Bell, class Ring, class Arena, class Block>
+void for_each_segment(const LaneSpec& spec, Bell&& bell, Ring&& ring, Arena&& arena, Block&& block) {
+  bell(spec.lane);
+  for (std::uint32_t lane : spec.neighbours) bell(lane);
+  for (const LinkEnd& end : spec.ends)
+    if (!(end.produces && end.consumes)) ring(end);
+  for (std::uint32_t lane : spec.arenas) arena(lane);
+  for (std::size_t i = 0; i < spec.shared_blocks.size(); ++i) block(i);
+}
+
+}  // namespace
+
+Memory Memory::attach(const LaneSpec& spec) {
+  Memory memory;
+  int fd = kControlFd;
+  const auto next = [&](std::size_t bytes, const std::string& what) {
+    return shm::Segment::attach(++fd, bytes, what);
+  };
+  for_each_segment(
+      spec, [&](std::uint32_t lane) { memory.bells[lane] = next(sizeof(shm::Bell), "bell"); },
+      [&](const LinkEnd& end) { memory.rings[end.link] = next(shm::ring_bytes(end.capacity), "ring of " + end.sink); },
+      [&](std::uint32_t lane) { memory.arenas[lane] = next(shm::arena_bytes(spec.arena_limit), "arena"); },
+      [&](std::size_t i) {
+        memory.shared_blocks.push_back(next(spec.shared_blocks[i].bytes, "shared block " + spec.shared_blocks[i].name));
+      });
+  return memory;
+}
+
+std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
+  std::vector<int> fds;
+  for_each_segment(
+      spec, [&](std::uint32_t lane) { fds.push_back(bells.at(lane).fd()); },
+      [&](const LinkEnd& end) { fds.push_back(rings.at(end.link).fd()); },
+      [&](std::uint32_t lane) { fds.push_back(arenas.at(lane).fd()); },
+      [&](std::size_t i) { fds.push_back(shared_blocks.at(i).fd()); });
+  return fds;
+}
+
+shm::Bell* Memory::bell(std::uint32_t lane) const { return bells.at(lane).at<shm::Bell>(0); }
+
+shm::RingHeader* Memory::ring(std::uint32_t link) const {
+  const shm::Segment& segment = rings.at(link);
+  shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size());
+  if (!header) throw StartError("link " + std::to_string(link) + ": its segment holds no ring of this layout");
+  return header;
+}
+
+void Memory::yield() noexcept { ::sched_yield(); }
+
+}  // namespace weir::engine

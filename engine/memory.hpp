@@ -1,0 +1,37 @@
+// Memory: the segments of a run, or of as much of it as a worker process sees. The parent makes all of them; a
+// worker attaches to those that its lane needs, in the order of their descriptors (`for_each_segment`).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/lane_spec.hpp"
+#include "shm/arena.hpp"
+#include "shm/ring.hpp"
+#include "shm/segment.hpp"
+
+namespace weir::engine {
+
+inline constexpr int kControlFd = 3;  ///< where a worker process finds its control block; the others follow
+
+class Memory {
+ public:
+  std::map<std::uint32_t, shm::Segment> bells;   // by lane
+  std::map<std::uint32_t, shm::Segment> arenas;  // by lane
+  std::map<std::uint32_t, shm::Segment> rings;   // by link
+  std::vector<shm::Segment> shared_blocks;       // as in LaneSpec::shared_blocks
+
+  /// Attaches to what a lane needs, at kControlFd + 1 and on. Throws StartError.
+  static Memory attach(const LaneSpec& spec);
+  /// The descriptors in the order that attach() expects them.
+  [[nodiscard]] std::vector<int> descriptors(const LaneSpec& spec) const;
+
+  [[nodiscard]] shm::Bell* bell(std::uint32_t lane) const;
+  /// The ring's header. Throws StartError if the segment holds none.
+  [[nodiscard]] shm::RingHeader* ring(std::uint32_t link) const;
+  static void yield() noexcept;
+};
+
+}  // namespace weir::engine

@@ -1,0 +1,76 @@
+#include "weir/parallelize.hpp"
+
+#include <atomic>
+
+#include "engine/run.hpp"
+
+namespace weir {
+
+namespace {
+std::atomic<Mode> class_default{Mode::process};
+}
+
+void Parallelize::set_default_mode(Mode mode) noexcept { class_default = mode; }
+Mode Parallelize::default_mode() noexcept { return class_default; }
+
+Parallelize::Parallelize(Pipeline& pipeline, Options options)
+    : pipeline_(pipeline), options_(options), run_(std::make_shared<engine::Run>(pipeline, std::move(options))) {}
+
+Parallelize::~Parallelize() {
+  if (!run_->started()) return;
+  if (!run_->over()) run_->request_stop(options_.stop_timeout);
+  run_->wait_until_over(std::nullopt);
+}
+
+SharedBlock Parallelize::to_shm(std::string_view name, std::span<const std::byte> bytes, Dict metadata) {
+  return run_->to_shm(name, bytes, std::move(metadata));
+}
+
+void Parallelize::run() {
+  run_->start();
+  run_->run_main_lane();
+  run_->wait_until_over(std::nullopt);
+  run_->rethrow();
+}
+
+void Parallelize::start() {
+  run_->start();
+  run_->start_main_thread();
+}
+
+void Parallelize::wait() {
+  if (!run_->started()) throw Error("wait() was called before start()");
+  run_->wait_until_over(std::nullopt);
+  run_->rethrow();
+}
+
+bool Parallelize::wait_for(std::chrono::nanoseconds timeout) {
+  if (!run_->started()) throw Error("wait_for() was called before start()");
+  if (!run_->wait_until_over(shm::Clock::now() + timeout)) return false;
+  run_->rethrow();
+  return true;
+}
+
+bool Parallelize::stop(std::chrono::nanoseconds deadline) {
+  if (!run_->started() || run_->over()) return true;
+  run_->request_stop(deadline);
+  // What is killed at the deadline still has to be reaped, which takes the kernel a moment.
+  return run_->wait_until_over(shm::Clock::now() + deadline + std::chrono::milliseconds(250));
+}
+
+void Parallelize::end_of_stream() noexcept {
+  if (run_->started()) run_->end_of_stream();
+}
+
+bool Parallelize::running() const noexcept { return run_->started() && !run_->over(); }
+
+const Report& Parallelize::report() const {
+  if (!run_->over()) throw Error("report() is there once the run is over");
+  return run_->report();
+}
+
+std::uint64_t Parallelize::frames_so_far() const noexcept { return run_->frames_so_far(); }
+
+void Pipeline::run() { Parallelize(*this).run(); }
+
+}  // namespace weir

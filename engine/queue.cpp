@@ -1,0 +1,117 @@
+// Queue ends as element code sees them: the lane's waiting around an inlet or an outlet.
+#include "weir/queue.hpp"
+
+#include "engine/lane.hpp"
+
+namespace weir {
+
+using engine::Inlet;
+using engine::Lane;
+using engine::Outlet;
+
+namespace {
+
+bool is_set(const std::atomic<std::uint32_t>* word) noexcept {
+  return word && word->load(std::memory_order_acquire) != 0;  // SYNC event.set (acquire): pairs with Event::set
+}
+
+bool stopped(const Inlet& inlet) noexcept { return inlet.lane().stopping() || is_set(inlet.stop); }
+bool stopped(const Outlet& outlet) noexcept { return outlet.lane().stopping() || is_set(outlet.stop); }
+
+shm::Deadline after(std::chrono::nanoseconds timeout) { return shm::Clock::now() + timeout; }
+
+std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono::nanoseconds> timeout) {
+  std::optional<Frame> frame(std::in_place);
+  Lane& lane = inlet.lane();
+  if (inlet.try_take(*frame)) {
+    lane.note_progress();
+    return frame;
+  }
+  lane.note_empty();
+  if (!may_wait || inlet.drained()) return std::nullopt;
+  if (inlet.is_local() || (lane.shared() && !inlet.element_side)) {
+    if (timeout) lane.wake_at(*after(*timeout));
+    return std::nullopt;
+  }
+  const shm::Deadline deadline = timeout ? after(*timeout) : std::nullopt;
+  lane.wait(
+      [&] {
+        return inlet.has_frame() || inlet.drained() || stopped(inlet) ||
+               (inlet.for_source && lane.end_of_stream_requested());
+      },
+      deadline);
+  if (!inlet.try_take(*frame)) return std::nullopt;
+  lane.note_progress();
+  return frame;
+}
+
+/// False at the deadline.
+bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
+  Lane& lane = outlet.lane();
+  if (!outlet.has_room() && !outlet.is_local()) {
+    if (lane.shared() && !outlet.element_side && !deadline) {
+      outlet.put_later(std::move(frame));
+      lane.note_progress();
+      return true;
+    }
+    lane.note_full();
+    lane.wait([&] { return outlet.has_room() || stopped(outlet); }, deadline);
+    if (!outlet.has_room()) {
+      if (stopped(outlet)) throw Interrupted();
+      return false;
+    }
+  }
+  outlet.put(std::move(frame));
+  lane.note_progress();
+  return true;
+}
+
+}  // namespace
+
+Inlet& QueueReader::inlet() const {
+  if (!inlet_) throw Error("the queue '" + name_ + "' is not connected: it works from the start of a run to its end");
+  return *inlet_;
+}
+
+Outlet& QueueWriter::outlet() const {
+  if (!outlet_) throw Error("the queue '" + name_ + "' is not connected: it works from the start of a run to its end");
+  return *outlet_;
+}
+
+std::optional<Frame> QueueReader::get() { return take(inlet(), true, {}); }
+std::optional<Frame> QueueReader::get(std::chrono::nanoseconds timeout) { return take(inlet(), true, timeout); }
+std::optional<Frame> QueueReader::get_nowait() { return take(inlet(), false, {}); }
+
+bool QueueReader::empty() const {
+  const bool empty = !inlet().has_frame();
+  if (empty) inlet().lane().note_empty();
+  return empty;
+}
+bool QueueReader::closed() const { return inlet().drained(); }
+std::size_t QueueReader::size_approx() const { return inlet().size_approx(); }
+std::size_t QueueReader::queue_maxsize() const { return inlet().limit(); }
+
+void QueueWriter::put(Frame&& frame) { (void)weir::put(outlet(), frame, std::nullopt); }
+bool QueueWriter::put_for(Frame& frame, std::chrono::nanoseconds timeout) {
+  return weir::put(outlet(), frame, after(timeout));
+}
+
+bool QueueWriter::try_put(Frame& frame) {
+  Outlet& out = outlet();
+  if (!out.has_room()) {
+    out.lane().note_full();
+    return false;
+  }
+  out.put(std::move(frame));
+  out.lane().note_progress();
+  return true;
+}
+
+bool QueueWriter::full() const {
+  const bool full = !outlet().has_room();
+  if (full) outlet().lane().note_full();
+  return full;
+}
+std::size_t QueueWriter::queue_maxsize() const { return outlet().limit(); }
+
+}  // namespace weir

@@ -1,0 +1,167 @@
+// Run: one run of a pipeline, from start to end. It owns the plan, the memory and the lanes; its supervisor thread
+// spawns worker processes, watches them through their pidfds, and sees to deadlines and signals.
+//
+//   created → start() → running → the main lane has finished, all sinks have ended → all lanes have ended → over
+//                          └ error, stop() → lanes are told to leave → deadline → what has not left is killed ┘
+//
+// Threads: the main lane's (the caller of run(), or one of its own), the supervisor's, one per thread lane.
+// The public functions may be called from any thread unless they say otherwise.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/control.hpp"
+#include "engine/island.hpp"
+#include "engine/lane.hpp"
+#include "engine/memory.hpp"
+#include "engine/plan.hpp"
+#include "engine/spawn.hpp"
+#include "engine/worker.hpp"
+#include "weir/parallelize.hpp"
+
+namespace weir::engine {
+
+/// What outlives single runs of a pipeline: the bell of its main lane, which host threads may ring at any time,
+/// and memory of runs in which elements still hold frames.
+struct PipelineMemory {
+  PipelineMemory();
+  shm::Segment main_bell;
+  shm::Doorbell doorbell;  ///< fences, so that it fits every kind of run
+  std::vector<std::shared_ptr<Memory>> kept;
+};
+
+class Run : public std::enable_shared_from_this<Run> {
+ public:
+  Run(Pipeline& pipeline, Options options);
+  ~Run();
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  SharedBlock to_shm(std::string_view name, std::span<const std::byte> bytes, Dict metadata);
+
+  /// Plans, makes the memory, starts the supervisor and the lanes. Throws GraphError, StartError, MemoryError.
+  void start();
+  /// Turns the main lane on this thread until the run is over.
+  void run_main_lane();
+  /// After start(): a thread of its own for the main lane.
+  void start_main_thread();
+  /// Waits until the run is over; false at the deadline.
+  bool wait_until_over(const shm::Deadline& deadline);
+  /// Throws the first error, if there was one.
+  void rethrow() const;
+
+  void end_of_stream() noexcept;
+  /// Tells all lanes to leave; what has not left by then is killed.
+  void request_stop(std::chrono::nanoseconds allowed) noexcept;
+  [[nodiscard]] bool started() const noexcept { return started_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool over() const noexcept { return over_.load(std::memory_order_acquire); }
+  [[nodiscard]] const Report& report() const { return report_; }
+  [[nodiscard]] std::uint64_t frames_so_far() const noexcept;
+
+  /// Parallelized::sub_process_shutdown, on the main lane's thread.
+  std::vector<Frame> shut_down(Parallelized& element, std::chrono::nanoseconds timeout);
+
+ private:
+  struct LaneRun {  // a thread or a process
+    std::unique_ptr<Lane> lane;  // threads
+    std::thread thread;
+    ChildProcess child;
+    bool running = false;
+    bool killed = false;
+    double cpu_seconds = 0;
+  };
+  struct ElementEnds {  // of an element that takes part in the main lane: its ends of its worker's queues
+    std::vector<Outlet*> outlets;
+    std::vector<Inlet*> inlets;
+    detail::EventWord stop, shutdown, terminated;
+    Task* own_task = nullptr;  // the worker, where it is on the main lane itself
+  };
+
+  // start (run_start.cpp)
+  void refuse_inside_worker() const;
+  void make_memory();
+  void build_main_lane();
+  void connect_elements();
+
+  // main lane (run.cpp)
+  void drain_workers();
+  [[nodiscard]] bool all_sinks_ended() const noexcept;
+  [[nodiscard]] WorkerControl& control_of(const PlannedWorker& worker) const noexcept;
+
+  // supervisor (supervisor.cpp)
+  void supervise();
+  void start_lanes();
+  void start_thread(std::uint32_t lane);
+  void poll_once();
+  [[nodiscard]] int poll_timeout() const;
+  void on_child_ended(std::uint32_t lane);
+  void judge_child(std::uint32_t lane, int status);
+  void on_thread_ended(std::uint32_t lane);
+  void on_signals();
+  void check_deadlines();
+  void stop_what_idles();
+  void kill_lanes();
+  void tell_lanes_to_stop() noexcept;
+  void mark_terminated(std::uint32_t lane) noexcept;
+  [[nodiscard]] bool lanes_running() const noexcept;
+  [[nodiscard]] std::string elements_of(std::uint32_t lane) const;
+  [[nodiscard]] std::string refusal_of(std::uint32_t lane) const;
+  void collect_error(std::uint32_t lane);
+  void add_error(std::exception_ptr error, const std::string& text);
+  void wake_supervisor() const noexcept;
+  void ring_lane(std::uint32_t lane) const noexcept;
+
+  // end (run_report.cpp)
+  void conclude();
+  void release_left_frames();
+  void write_report();
+  void report_links();
+  void report_elements();
+
+  Pipeline& pipeline_;
+  Options options_;
+  Plan plan_;
+  std::shared_ptr<PipelineMemory> pipeline_memory_;
+  std::shared_ptr<Memory> memory_;
+  std::vector<SharedBlockSpec> shared_specs_;
+  std::vector<Control> controls_;  // by lane
+  std::vector<LaneRun> lanes_;     // by lane; [0] is the main lane
+  std::vector<Island*> islands_;
+  std::vector<ElementEnds> element_ends_;  // by worker
+  shm::Barrier barrier_ = shm::Barrier::fence;
+
+  std::thread supervisor_, main_thread_;
+  int wake_fd_ = -1;
+  std::unique_ptr<SignalEOS> signals_;
+  int signals_seen_ = 0;
+
+  mutable std::mutex mutex_;  // guards the following; never taken for a frame
+  std::condition_variable changed_;
+  std::vector<std::exception_ptr> errors_;
+  std::vector<std::string> error_texts_;
+  shm::Deadline stop_deadline_;
+  std::vector<std::uint32_t> ended_threads_;
+
+  std::atomic<bool> started_{false}, stopping_{false}, main_done_{false}, sinks_ended_{false}, over_{false};
+  bool main_completed_ = false;
+  std::uint64_t start_ns_ = 0, end_ns_ = 0;
+  Report report_;
+};
+
+/// Builds the lane's workers on it: the same for threads, processes and the main lane.
+void add_workers(Lane& lane, Control& control, const std::vector<SharedBlock>& shared_blocks);
+[[nodiscard]] std::vector<SharedBlock> map_shared_blocks(const LaneSpec& spec, const Memory& memory);
+
+/// For SignalEOS and Options::handle_signals (signals.cpp): the handler writes to this descriptor as well.
+void notify_on_signal(int fd) noexcept;
+void forget_on_signal(int fd) noexcept;
+
+}  // namespace weir::engine

@@ -1,0 +1,154 @@
+// The end of a run: what is left in rings goes back to its arenas, elements let go of the run, and the report is
+// written.
+#include <algorithm>
+#include <map>
+#include <ranges>
+
+#include "engine/run.hpp"
+
+namespace weir::engine {
+
+void Run::conclude() {
+  end_ns_ = monotonic_ns();
+  write_report();
+  for (const auto& worker : plan_.workers) Wiring::connect(*worker.parallelized, {});
+  const bool abandoned = std::ranges::any_of(lanes_, [](const LaneRun& lane) { return lane.killed && lane.lane; });
+  if (!abandoned) {
+    islands_.clear();
+    for (LaneRun& lane : lanes_) lane.lane.reset();
+    release_left_frames();
+    const bool held = std::ranges::any_of(memory_->arenas, [](const auto& arena) { return shm::blocks_lent(arena.second) != 0; });
+    if (held) pipeline_memory_->kept.push_back(memory_);
+  }
+  if (signals_) {
+    forget_on_signal(wake_fd_);
+    signals_.reset();
+  }
+}
+
+// Both ends of every ring are gone: the shares of frames that nobody took are dropped here.
+void Run::release_left_frames() {
+  shm::ArenaTable arenas;
+  for (const auto& [lane, segment] : memory_->arenas) arenas.set(lane, segment);
+  for (auto& [number, segment] : memory_->rings) {
+    const PlannedLink& link = plan_.links[number];
+    const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
+                         plan_.lanes[link.consumer_lane].mode == Mode::process;
+    shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size());
+    if (!header) continue;  // scribbled over; the memory goes as a whole
+    auto* slots = reinterpret_cast<shm::Slot*>(header + 1);
+    const std::uint64_t end = shm::frames_put(*header);
+    std::uint64_t pos = header->head.load(std::memory_order_acquire);
+    if (end - pos > header->limit) continue;
+    for (; pos != end; ++pos) {
+      Frame frame;
+      detail::Descriptor d = slots[pos & (header->slots - 1)];
+      d.home = 0;
+      if (crosses && (d.flags & detail::kMetadata)) {
+        // SYNC block.drop (release): nobody reads the encoding any more
+        if (auto* block = arenas.resolve(d.metadata, 0)) block->shares.fetch_sub(1, std::memory_order_release);
+      }
+      if (crosses) d.metadata = 0, d.flags = 0;
+      if (d.kind == detail::Payload::block)
+        d.home = reinterpret_cast<std::uintptr_t>(
+            arenas.resolve(d.block.ref, std::uint64_t{d.block.count} * d.block.item_bytes));
+      else if (d.kind > detail::Payload::block && !crosses) d.home = d.block.ref;
+      detail::FrameAccess::descriptor(frame) = d;
+    }
+  }
+}
+
+void Run::write_report() {
+  {
+    std::scoped_lock lock(mutex_);
+    report_.errors = error_texts_;
+  }
+  report_.completed = report_.errors.empty() && sinks_ended_.load(std::memory_order_acquire);
+  report_.seconds = static_cast<double>(end_ns_ - start_ns_) * 1e-9;
+  std::uint64_t first = UINT64_MAX, last = 0;
+  for (std::uint32_t i = 0; i < controls_.size(); ++i) {
+    const ControlHeader& header = controls_[i].header();
+    const std::uint64_t first_here = header.first_frame_ns.load(std::memory_order_relaxed);
+    if (first_here != 0) first = std::min(first, first_here);
+    last = std::max(last, header.last_eos_ns.load(std::memory_order_relaxed));
+    report_.frames += header.sink_frames.load(std::memory_order_relaxed);
+    report_.latency.merge(header.latency);
+    if (i == kMainLane) lanes_[i].cpu_seconds = static_cast<double>(header.cpu_ns.load(std::memory_order_relaxed)) * 1e-9;
+    report_.lanes.push_back({plan_.lanes[i].name, lanes_[i].cpu_seconds, header.parks.load(std::memory_order_relaxed)});
+    report_.cpu_seconds += lanes_[i].cpu_seconds;
+  }
+  if (first != UINT64_MAX && first > start_ns_) report_.seconds_to_first_frame = static_cast<double>(first - start_ns_) * 1e-9;
+  if (last != 0 && end_ns_ > last) report_.seconds_after_last = static_cast<double>(end_ns_ - last) * 1e-9;
+  report_links();
+  report_elements();
+}
+
+void Run::report_links() {
+  std::map<std::string, std::uint64_t> samples_of_source;
+  const auto add = [&](LinkReport link, bool from_source) {
+    link.left = link.produced - std::min(link.produced, link.delivered + link.dropped);
+    if (from_source) samples_of_source[link.source] = std::max(samples_of_source[link.source], link.samples);
+    report_.links.push_back(std::move(link));
+  };
+  const auto counters = [&](std::uint32_t lane, std::uint32_t link) -> const LinkCounters& {
+    const auto& ends = plan_.lanes[lane].ends;
+    const auto it = std::ranges::find(ends, link, &LinkEnd::link);
+    return controls_[lane].counters(static_cast<std::size_t>(it - ends.begin()));
+  };
+  const auto ended_well = [&](std::uint32_t lane) {
+    return controls_[lane].header().state.load(std::memory_order_acquire) >= LaneState::ended;  // SYNC lane.state (acquire)
+  };
+  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
+    const PlannedLink& link = plan_.links[i];
+    const LinkCounters& out = counters(link.producer_lane, i);
+    const LinkCounters& in = counters(link.consumer_lane, i);
+    LinkReport report{link.source, link.sink, "same lane", link.capacity};
+    report.produced = out.produced.load(std::memory_order_relaxed);
+    report.delivered = in.delivered.load(std::memory_order_relaxed);
+    report.samples = in.samples.load(std::memory_order_relaxed);
+    report.payload_copies = out.copies.load(std::memory_order_relaxed);
+    if (!link.inside_lane()) {
+      const bool process = plan_.lanes[link.producer_lane].mode == Mode::process ||
+                           plan_.lanes[link.consumer_lane].mode == Mode::process;
+      report.kind = process ? "process ring" : "thread ring";
+      // A lane that was killed left no figures: the ring itself tells.
+      const auto* ring = memory_->rings.at(i).at<shm::RingHeader>(0);
+      if (!ended_well(link.producer_lane)) report.produced = shm::frames_put(*ring);
+      if (!ended_well(link.consumer_lane)) {
+        report.delivered = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
+        report.samples = ring->samples.load(std::memory_order_relaxed);
+      }
+    }
+    add(std::move(report), link.from_source);
+  }
+  for (const Island* island : islands_)
+    for (const PadCounter& counter : island->counters()) {
+      LinkReport report{counter.source->name(), counter.sink->name(), "main lane"};
+      report.produced = report.delivered = counter.frames;
+      report.samples = counter.samples;
+      add(std::move(report), counter.source->element().sink_pads().empty());
+    }
+  for (const auto& [source, samples] : samples_of_source) report_.samples += samples;
+}
+
+void Run::report_elements() {
+  std::map<const Element*, const PlannedWorker*> workers;
+  for (const PlannedWorker& worker : plan_.workers) workers[worker.element] = &worker;
+  for (const auto& element : pipeline_.elements()) {
+    ElementReport report{element->name(), element->type_name(), Mode::main, "main"};
+    report.ended = main_completed_;
+    if (const auto it = workers.find(element.get()); it != workers.end()) {
+      const PlannedWorker& worker = *it->second;
+      const LaneRun& lane = lanes_[worker.lane];
+      report.mode = plan_.lanes[worker.lane].mode;
+      report.lane = plan_.lanes[worker.lane].name;
+      report.pid = lane.child.pid > 0 ? lane.child.pid : 0;
+      report.polls = control_of(worker).polls.load(std::memory_order_relaxed);
+      report.killed = lane.killed;
+      report.ended = !lane.killed && controls_[worker.lane].header().state.load(std::memory_order_relaxed) == LaneState::ended;
+    }
+    report_.elements.push_back(std::move(report));
+  }
+}
+
+}  // namespace weir::engine

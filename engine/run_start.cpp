@@ -1,0 +1,165 @@
+// The start of a run: plan, memory, main lane, and what connects elements to their workers.
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "engine/run.hpp"
+
+namespace weir::engine {
+
+PipelineMemory::PipelineMemory()
+    : main_bell(shm::Segment::create(shm::Segment::Sharing::shared, sizeof(shm::Bell), "bell")),
+      doorbell(new (main_bell.data()) shm::Bell, shm::Barrier::fence, true) {}
+
+Run::Run(Pipeline& pipeline, Options options)
+    : pipeline_(pipeline), options_(std::move(options)), memory_(std::make_shared<Memory>()) {}
+
+Run::~Run() {
+  if (wake_fd_ >= 0) ::close(wake_fd_);
+}
+
+SharedBlock Run::to_shm(std::string_view name, std::span<const std::byte> bytes, Dict metadata) {
+  if (started()) throw Error("to_shm('" + std::string(name) + "'): call it before the run starts");
+  for (const auto& spec : shared_specs_)
+    if (spec.name == name)
+      throw Error("to_shm: something is shared under '" + std::string(name) + "' already; choose another name");
+  const std::size_t size = std::max<std::size_t>(bytes.size(), 1);
+  shm::Segment segment = shm::Segment::create(shm::Segment::Sharing::shared, size, name);
+  segment.commit(0, size);
+  if (!bytes.empty()) std::memcpy(segment.data(), bytes.data(), bytes.size());
+  SharedBlock block{std::string(name), {segment.data(), bytes.size()}, metadata};
+  shared_specs_.push_back({std::string(name), bytes.size(), std::move(metadata)});
+  memory_->shared_blocks.push_back(std::move(segment));
+  return block;
+}
+
+// A child that gets here was spawned as a worker, but its main() has gone on as if it were the program itself.
+void Run::refuse_inside_worker() const {
+  const char* fd = std::getenv(kWorkerVariable);
+  if (!fd) return;
+  const std::string what =
+      "this process was started as a worker, but main() did not divert it: its first line has to be "
+      "weir::worker_main(argc, argv);";
+  try {
+    Control control = Control::attach(std::atoi(fd));
+    record_error(control.header().error, "", "", 0, "weir::StartError", what);
+    control.header().state.store(LaneState::no_worker_main, std::memory_order_release);  // SYNC lane.state (release)
+  } catch (const Error&) {
+    return;  // the variable is somebody else's: there is no control block
+  }
+  throw StartError(what);
+}
+
+void Run::start() {
+  if (started()) throw Error("this run has been started already; make another Parallelize to run again");
+  refuse_inside_worker();
+  plan_ = make_plan(pipeline_, options_, Parallelize::default_mode(), shared_specs_);
+  start_ns_ = monotonic_ns();
+  barrier_ = shm::prepare_barrier(plan_.several_processes);
+  for (LaneSpec& lane : plan_.lanes) lane.barrier = barrier_;
+  make_memory();
+  build_main_lane();
+  connect_elements();
+  wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_fd_ < 0) throw StartError(std::string("can't make an eventfd: ") + std::strerror(errno));
+  if (options_.handle_signals) {
+    signals_ = std::make_unique<SignalEOS>();
+    signals_seen_ = SignalEOS::signals_received();
+    notify_on_signal(wake_fd_);
+  }
+  started_.store(true, std::memory_order_release);
+  supervisor_ = std::thread([self = shared_from_this()] { self->supervise(); });
+}
+
+void Run::make_memory() {
+  const auto sharing =
+      plan_.several_processes ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory;
+  if (!pipeline_.memory_) pipeline_.memory_ = std::make_shared<PipelineMemory>();
+  pipeline_memory_ = pipeline_.memory_;
+  memory_->bells[kMainLane] =
+      shm::Segment::attach(::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, 0), sizeof(shm::Bell), "bell");
+  for (const LaneSpec& lane : plan_.lanes) {
+    if (lane.lane != kMainLane) {
+      auto bell = shm::Segment::create(sharing, sizeof(shm::Bell), "bell");
+      new (bell.data()) shm::Bell;
+      memory_->bells[lane.lane] = std::move(bell);
+    }
+    memory_->arenas[lane.lane] = shm::create_arena(sharing, lane.arena_limit, lane.lane);
+    controls_.push_back(Control::create(lane));
+  }
+  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
+    const PlannedLink& link = plan_.links[i];
+    if (link.inside_lane()) continue;
+    auto ring = shm::Segment::create(sharing, shm::ring_bytes(link.capacity), "ring");
+    shm::create_ring(ring.data(), link.capacity);
+    memory_->rings[i] = std::move(ring);
+  }
+  lanes_.resize(plan_.lanes.size());
+  for (LaneRun& lane : lanes_) lane.running = true;
+}
+
+std::vector<SharedBlock> map_shared_blocks(const LaneSpec& spec, const Memory& memory) {
+  std::vector<SharedBlock> blocks;
+  for (std::size_t i = 0; i < spec.shared_blocks.size(); ++i) {
+    const SharedBlockSpec& block = spec.shared_blocks[i];
+    blocks.push_back({block.name, {memory.shared_blocks.at(i).data(), block.bytes}, block.metadata});
+  }
+  return blocks;
+}
+
+void add_workers(Lane& lane, Control& control, const std::vector<SharedBlock>& shared_blocks) {
+  for (std::size_t i = 0; i < lane.spec().workers.size(); ++i)
+    lane.add_task(std::make_unique<Worker>(lane, lane.spec().workers[i], control.worker(i), shared_blocks));
+}
+
+void Run::build_main_lane() {
+  auto lane = std::make_unique<Lane>(plan_.lanes[kMainLane], *memory_, controls_[kMainLane]);
+  for (const IslandPlan& plan : plan_.islands) {
+    auto island = std::make_unique<Island>(*lane, plan);
+    islands_.push_back(island.get());
+    lane->add_task(std::move(island));
+  }
+  add_workers(*lane, controls_[kMainLane], map_shared_blocks(plan_.lanes[kMainLane], *memory_));
+  lanes_[kMainLane].lane = std::move(lane);
+}
+
+void Run::connect_elements() {
+  for (const auto& element : pipeline_.elements()) Wiring::set_main_bell(*element, &pipeline_memory_->doorbell);
+  Lane& lane = *lanes_[kMainLane].lane;
+  element_ends_.resize(plan_.workers.size());
+  for (std::size_t i = 0; i < plan_.workers.size(); ++i) {
+    const PlannedWorker& worker = plan_.workers[i];
+    ElementEnds& ends = element_ends_[i];
+    WorkerControl& control = control_of(worker);
+    const shm::Doorbell bell(memory_->bell(worker.lane), barrier_, true);
+    ends.stop = {&control.stop, bell};
+    ends.shutdown = {&control.shutdown, bell};
+    ends.terminated = {&control.terminated, bell};
+    if (worker.lane == kMainLane) ends.own_task = lane.task(islands_.size() + worker.index);
+    Wiring::Connection connection{this, {}, {}, Event(&ends.stop), Event(&ends.shutdown), Event(&ends.terminated)};
+    const std::string name = worker.element->name();
+    for (std::uint32_t link : worker.element_outlets) {
+      Outlet& outlet = lane.add_outlet({link}, plan_.links[link].source, false);
+      outlet.element_side = true;
+      ends.outlets.push_back(&outlet);
+      connection.in_queues.emplace_back(&outlet, plan_.links[link].source);
+    }
+    for (std::uint32_t link : worker.element_inlets) {
+      Inlet& inlet = lane.add_inlet(link);
+      inlet.element_side = true;
+      ends.inlets.push_back(&inlet);
+      connection.out_queues.emplace_back(&inlet, plan_.links[link].sink);
+    }
+    Wiring::connect(*worker.parallelized, std::move(connection));
+  }
+}
+
+WorkerControl& Run::control_of(const PlannedWorker& worker) const noexcept {
+  return controls_[worker.lane].worker(worker.index);
+}
+
+}  // namespace weir::engine

@@ -1,0 +1,289 @@
+// The supervisor: a thread of the parent that starts lanes, learns of their ends (a process's through its pidfd),
+// and sees to deadlines and signals. It sleeps in poll() and wakes for nothing else.
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ranges>
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/run.hpp"
+
+namespace weir::engine {
+
+namespace {
+
+/// The host's handlers run on the host's threads; faults stay where they happen.
+void block_signals() noexcept {
+  sigset_t set;
+  sigfillset(&set);
+  for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&set, fault);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void name_thread(const std::string& name) noexcept { ::prctl(PR_SET_NAME, ("weir:" + name).substr(0, 15).c_str()); }
+
+double seconds(const timeval& time) noexcept {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+}  // namespace
+
+void Run::supervise() {
+  block_signals();
+  name_thread("supervisor");
+  start_lanes();
+  // SYNC run.main_done (acquire): pairs with the release at the end of run_main_lane.
+  while (lanes_running() || !main_done_.load(std::memory_order_acquire)) poll_once();
+  conclude();
+  {
+    std::scoped_lock lock(mutex_);
+    over_.store(true, std::memory_order_release);
+  }
+  changed_.notify_all();
+}
+
+void Run::start_lanes() {
+  lanes_[kMainLane].running = false;  // it has its own thread, and main_done_
+  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
+    try {
+      if (plan_.lanes[lane].mode == Mode::thread) {
+        start_thread(lane);
+      } else {
+        std::vector<int> descriptors = memory_->descriptors(plan_.lanes[lane]);
+        descriptors.insert(descriptors.begin(), controls_[lane].segment().fd());
+        lanes_[lane].child = spawn_worker(options_.worker_executable, elements_of(lane), descriptors);
+      }
+    } catch (const std::exception& error) {
+      lanes_[lane].running = false;
+      mark_terminated(lane);
+      add_error(std::current_exception(), error.what());
+      request_stop(options_.stop_timeout);
+    }
+  }
+}
+
+void Run::start_thread(std::uint32_t lane) {
+  LaneRun& run = lanes_[lane];
+  run.lane = std::make_unique<Lane>(plan_.lanes[lane], *memory_, controls_[lane]);
+  add_workers(*run.lane, controls_[lane], map_shared_blocks(plan_.lanes[lane], *memory_));
+  controls_[lane].header().state.store(LaneState::attached, std::memory_order_relaxed);
+  // The thread keeps the run alive, so that one that had to be abandoned finds its memory when it comes back.
+  run.thread = std::thread([self = shared_from_this(), lane] {
+    block_signals();
+    name_thread(self->elements_of(lane));
+    self->lanes_[lane].lane->run();
+    {
+      std::scoped_lock lock(self->mutex_);
+      self->ended_threads_.push_back(lane);
+    }
+    self->wake_supervisor();
+  });
+}
+
+bool Run::lanes_running() const noexcept {
+  return std::ranges::any_of(lanes_, [](const LaneRun& lane) { return lane.running; });
+}
+
+std::string Run::elements_of(std::uint32_t lane) const {
+  std::string names;
+  for (const WorkerSpec& worker : plan_.lanes[lane].workers) names += (names.empty() ? "" : ", ") + worker.element;
+  return names;
+}
+
+void Run::poll_once() {
+  std::vector<pollfd> fds{{wake_fd_, POLLIN, 0}};
+  std::vector<std::uint32_t> owners{kMainLane};
+  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane)
+    if (lanes_[lane].running && lanes_[lane].child.pidfd >= 0) {
+      fds.push_back({lanes_[lane].child.pidfd, POLLIN, 0});
+      owners.push_back(lane);
+    }
+  ::poll(fds.data(), fds.size(), poll_timeout());
+  std::uint64_t count = 0;
+  if (fds[0].revents != 0) [[maybe_unused]] const auto n = ::read(wake_fd_, &count, sizeof count);
+  for (std::size_t i = 1; i < fds.size(); ++i)
+    if (fds[i].revents != 0) on_child_ended(owners[i]);
+  std::vector<std::uint32_t> ended;
+  {
+    std::scoped_lock lock(mutex_);
+    ended.swap(ended_threads_);
+  }
+  for (std::uint32_t lane : ended) on_thread_ended(lane);
+  if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
+  on_signals();
+  if (main_done_.load(std::memory_order_acquire)) stop_what_idles();  // SYNC run.main_done (acquire)
+  check_deadlines();
+}
+
+int Run::poll_timeout() const {
+  shm::Deadline next;
+  {
+    std::scoped_lock lock(mutex_);
+    next = stop_deadline_;
+  }
+  const bool starting = std::ranges::any_of(std::views::iota(1u, static_cast<unsigned>(lanes_.size())), [&](unsigned lane) {
+    return lanes_[lane].running && controls_[lane].header().state.load(std::memory_order_relaxed) == LaneState::created;
+  });
+  if (starting) {
+    const auto start_deadline =
+        shm::Clock::time_point(std::chrono::nanoseconds(start_ns_)) + options_.start_timeout;
+    if (!next || start_deadline < *next) next = start_deadline;
+  }
+  if (!next || !lanes_running()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - shm::Clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
+}
+
+void Run::on_child_ended(std::uint32_t lane) {
+  LaneRun& run = lanes_[lane];
+  int status = 0;
+  rusage usage{};
+  const pid_t reaped = ::wait4(run.child.pid, &status, 0, &usage);
+  run.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  ::close(run.child.pidfd);
+  run.child.pidfd = -1;
+  run.running = false;
+  mark_terminated(lane);
+  if (reaped == run.child.pid) judge_child(lane, status);
+}
+
+void Run::judge_child(std::uint32_t lane, int status) {
+  if (lanes_[lane].killed) return;  // told already
+  // SYNC lane.state (acquire): pairs with the release at the end of Lane::run, so figures and errors are complete.
+  const LaneState state = controls_[lane].header().state.load(std::memory_order_acquire);
+  const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  const int exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  if (state == LaneState::ended && signal == 0 && exit_status == 0) return;
+  if (state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main) {
+    collect_error(lane);
+  } else if (const std::string why = refusal_of(lane); !why.empty()) {
+    const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + why);
+    add_error(std::make_exception_ptr(error), error.what());
+  } else if (state == LaneState::created && signal == 0) {
+    const StartError error("the worker process of '" + elements_of(lane) + "' (pid " +
+                           std::to_string(lanes_[lane].child.pid) + ") ended with exit status " +
+                           std::to_string(exit_status) +
+                           " before it attached; does main() begin with weir::worker_main(argc, argv); ?");
+    add_error(std::make_exception_ptr(error), error.what());
+  } else {
+    const WorkerCrashed error(elements_of(lane), lanes_[lane].child.pid, exit_status, signal);
+    add_error(std::make_exception_ptr(error), error.what());
+  }
+  request_stop(options_.stop_timeout);
+}
+
+std::string Run::refusal_of(std::uint32_t lane) const {
+  const Prologue& prologue = controls_[lane].header().prologue;
+  // SYNC control.refused (acquire): pairs with refuse() in the worker.
+  if (prologue.refused.load(std::memory_order_acquire) == 0) return {};
+  return {prologue.refusal, ::strnlen(prologue.refusal, sizeof prologue.refusal)};
+}
+
+void Run::on_thread_ended(std::uint32_t lane) {
+  LaneRun& run = lanes_[lane];
+  if (!run.running) return;  // was abandoned
+  run.thread.join();
+  run.running = false;
+  run.cpu_seconds = static_cast<double>(controls_[lane].header().cpu_ns.load(std::memory_order_relaxed)) * 1e-9;
+  if (controls_[lane].header().state.load(std::memory_order_acquire) == LaneState::failed) {  // SYNC lane.state (acquire)
+    collect_error(lane);
+    request_stop(options_.stop_timeout);
+  }
+}
+
+void Run::collect_error(std::uint32_t lane) {
+  ErrorRecord& record = controls_[lane].header().error;
+  // SYNC error.record (acquire): pairs with record_error.
+  if (record.set.exchange(0, std::memory_order_acquire) == 0) return;
+  const auto text = [](const auto& field) { return std::string(field, ::strnlen(field, sizeof field)); };
+  const LaneState state = controls_[lane].header().state.load(std::memory_order_relaxed);
+  if (state == LaneState::refused || state == LaneState::no_worker_main) {
+    const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + text(record.text));
+    add_error(std::make_exception_ptr(error), error.what());
+    return;
+  }
+  const WorkerError error(text(record.element), text(record.pad), record.frame, text(record.type), text(record.text));
+  add_error(std::make_exception_ptr(error), error.what());
+}
+
+void Run::mark_terminated(std::uint32_t lane) noexcept {
+  for (std::size_t i = 0; i < plan_.lanes[lane].workers.size(); ++i) {
+    controls_[lane].worker(i).terminated.store(1, std::memory_order_release);  // SYNC worker.terminated (release)
+    shm::futex_wake(controls_[lane].worker(i).terminated, true, INT32_MAX);
+  }
+  ring_lane(kMainLane);
+}
+
+void Run::on_signals() {
+  if (!signals_) return;
+  const int received = SignalEOS::signals_received() - signals_seen_;
+  if (received >= 1) end_of_stream();
+  if (received >= 2) request_stop(options_.stop_timeout);
+  if (received >= 3) request_stop(std::chrono::nanoseconds(0));
+}
+
+// All sinks have ended. A worker that has given EOS may take its time to end; one that goes on for nobody is stopped.
+void Run::stop_what_idles() {
+  if (stopping_.load(std::memory_order_acquire)) return;
+  for (const PlannedWorker& worker : plan_.workers) {
+    WorkerControl& control = control_of(worker);
+    if (!lanes_[worker.lane].running || control.terminated.load(std::memory_order_acquire) != 0) continue;
+    if (control.pads_at_eos.load(std::memory_order_relaxed) < worker.element->source_pads().size()) {
+      request_stop(options_.stop_timeout);
+      return;
+    }
+  }
+}
+
+void Run::check_deadlines() {
+  const auto now = shm::Clock::now();
+  bool stop_due = false;
+  {
+    std::scoped_lock lock(mutex_);
+    stop_due = stop_deadline_ && now >= *stop_deadline_;
+  }
+  if (stop_due) kill_lanes();
+  if (now < shm::Clock::time_point(std::chrono::nanoseconds(start_ns_)) + options_.start_timeout) return;
+  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
+    if (!lanes_[lane].running || lanes_[lane].killed) continue;
+    if (controls_[lane].header().state.load(std::memory_order_relaxed) != LaneState::created) continue;
+    const StartError error("the worker process of '" + elements_of(lane) + "' (pid " +
+                           std::to_string(lanes_[lane].child.pid) +
+                           ") has not attached in time; its main() has to begin with weir::worker_main(argc, argv);");
+    add_error(std::make_exception_ptr(error), error.what());
+    lanes_[lane].killed = true;
+    ::syscall(SYS_pidfd_send_signal, lanes_[lane].child.pidfd, SIGKILL, nullptr, 0);
+    request_stop(options_.stop_timeout);
+  }
+}
+
+void Run::kill_lanes() {
+  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
+    LaneRun& run = lanes_[lane];
+    if (!run.running || run.killed) continue;
+    run.killed = true;
+    const bool process = plan_.lanes[lane].mode == Mode::process;
+    const WorkerStuck error("the worker of '" + elements_of(lane) + "' (" +
+                            (process ? "pid " + std::to_string(run.child.pid) : "a thread") +
+                            ") did not come back from its poll in time after it was told to stop; " +
+                            (process ? "it was killed" : "its thread was abandoned"));
+    add_error(std::make_exception_ptr(error), error.what());
+    if (process) {
+      ::syscall(SYS_pidfd_send_signal, run.child.pidfd, SIGKILL, nullptr, 0);
+    } else {
+      run.thread.detach();
+      run.running = false;
+      mark_terminated(lane);
+    }
+  }
+}
+
+}  // namespace weir::engine

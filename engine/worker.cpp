@@ -1,0 +1,250 @@
+#include "engine/worker.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <ranges>
+#include <typeinfo>
+
+namespace weir::engine {
+
+Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
+               const std::vector<SharedBlock>& shared_blocks)
+    : lane_(lane),
+      spec_(spec),
+      control_(control),
+      stop_{&control.stop, lane.bell()},
+      shutdown_{&control.shutdown, lane.bell()} {
+  context_.worker_ = this;
+  context_.name_ = spec.element;
+  context_.sink_pad_names_ = spec.sink_pads;
+  context_.source_pad_names_ = spec.source_pads;
+  context_.stop_ = Event(&stop_);
+  context_.shutdown_ = Event(&shutdown_);
+  context_.argdict_ = spec.argdict;
+  context_.shm_list_ = shared_blocks;
+  for (std::uint32_t link : spec.inlets) {
+    Inlet& inlet = lane.add_inlet(link);
+    inlet.stop = &control.stop;
+    inlet.for_source = spec.is_source;
+    inlets_.push_back(&inlet);
+    context_.inqs_.emplace_back(&inlet, inlet.pad());
+  }
+  for (std::size_t i = 0; i < spec.outlets.size(); ++i) {
+    const std::string pad = spec.element + ":src:" + (i < spec.source_pads.size() ? spec.source_pads[i] : "out");
+    Outlet& outlet = lane.add_outlet(spec.outlets[i], pad, spec.is_source);
+    outlet.stop = &control.stop;
+    if (i < spec.source_pads.size()) outlet.eos_count = &control.pads_at_eos;
+    outlets_.push_back(&outlet);
+    context_.outqs_.emplace_back(&outlet, pad);
+  }
+}
+
+bool Worker::stopped() const noexcept { return lane_.stopping() || context_.should_stop(); }
+
+bool Worker::inlets_drained() const noexcept { return count_drained() == inlets_.size(); }
+
+bool Worker::outlets_have_room() noexcept {
+  return std::ranges::all_of(outlets_, [](Outlet* outlet) { return outlet->has_room(); });
+}
+
+bool Worker::all_eos_put() const noexcept {
+  const auto pads = std::span(outlets_).first(std::min(outlets_.size(), spec_.source_pads.size()));
+  return !pads.empty() && std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put(); });
+}
+
+std::size_t Worker::count_drained() const noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(inlets_, [](const Inlet* inlet) { return inlet->drained(); }));
+}
+
+bool Worker::ready() {
+  if (stopped()) return true;
+  const bool backlog = std::ranges::any_of(outlets_, [](const Outlet* outlet) { return outlet->has_backlog(); });
+  // On a shared lane a poll never waits for room, so it does not begin without.
+  if (winding_up_ || backlog || lane_.shared()) {
+    for (Outlet* outlet : outlets_)
+      if (!outlet->flush_backlog() || (!winding_up_ && !outlet->has_room())) return false;
+    if (winding_up_) return true;
+  }
+  if (spec_.is_source && lane_.end_of_stream_requested()) return true;
+  if (inlets_.empty()) return true;  // a source that found its queue out full waits for room above or in put()
+  return count_drained() > drained_seen_ ||
+         std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); });
+}
+
+Poll Worker::poll() {
+  if (context_.should_stop() || lane_.stopping()) {
+    terminate();
+    return Poll::finished;
+  }
+  if (winding_up_) return settle() ? Poll::finished : Poll::idle;
+  const bool ending = spec_.is_source && lane_.end_of_stream_requested();
+  if (!ending) {
+    for (Outlet* outlet : outlets_)
+      if (!outlet->flush_backlog()) return Poll::idle;
+    if (lane_.shared() && !outlets_have_room()) return Poll::idle;
+    const std::uint64_t before = lane_.progress();
+    lane_.forget_looks();
+    drained_seen_ = count_drained();
+    call();
+    if (context_.should_stop() || lane_.stopping()) {
+      terminate();
+      return Poll::finished;
+    }
+    if (!has_ended())
+      return lane_.progress() != before || !lane_.looked() ? Poll::progressed : Poll::idle;
+  }
+  wind_up();
+  return settle() ? Poll::finished : Poll::idle;
+}
+
+bool Worker::has_ended() noexcept {
+  if (context_.finished_ || all_eos_put()) return true;
+  if (spec_.is_source && !context_.should_shutdown()) return false;
+  return drained_seen_ == inlets_.size();  // they were when this poll began: it has had the chance to see that
+}
+
+void Worker::call() {
+  ++polls_;
+  control_.polls.store(polls_, std::memory_order_relaxed);  // a figure for reports
+  try {
+    spec_.function(context_);
+  } catch (const Interrupted&) {
+    // stopped while it waited; poll() sees the event
+  } catch (const std::exception& error) {
+    fail(demangle(typeid(error).name()), error.what());
+  } catch (...) {
+    fail("unknown", "an exception that is not a std::exception");
+  }
+}
+
+void Worker::fail(const std::string& type, const std::string& text) {
+  const Inlet* taken = nullptr;
+  std::uint64_t frames = 0;
+  for (const Inlet* inlet : inlets_) {
+    frames += inlet->taken();
+    if (!taken || inlet->taken() > taken->taken()) taken = inlet;
+  }
+  if (!taken)
+    for (const Outlet* outlet : outlets_) frames += outlet->given();
+  throw LaneFailure{spec_.element, taken ? taken->pad() : outlets_.empty() ? "" : outlets_.front()->pad(), frames,
+                    type, text};
+}
+
+// What a whole stream needs: EOS on every source pad, also where the worker has not said it.
+void Worker::wind_up() {
+  winding_up_ = true;
+  try {
+    for (std::size_t i = 0; i < outlets_.size() && i < spec_.source_pads.size(); ++i)
+      if (!outlets_[i]->eos_put()) outlets_[i]->put_later(Frame::end_of_stream());
+  } catch (const std::exception& error) {
+    fail(demangle(typeid(error).name()), error.what());
+  }
+}
+
+bool Worker::settle() {
+  for (Outlet* outlet : outlets_)
+    if (!outlet->flush_backlog()) return false;
+  terminate();
+  return true;
+}
+
+void Worker::terminate() noexcept {
+  for (Outlet* outlet : outlets_) outlet->close();
+  for (Inlet* inlet : inlets_) inlet->leave();
+  context_.state_.reset();
+  // SYNC worker.terminated (release): its queues are closed and its state is gone; pairs with Event::is_set.
+  control_.terminated.store(1, std::memory_order_release);
+  shm::futex_wake(control_.terminated, true, INT32_MAX);
+  lane_.bell_of(kMainLane).ring();
+}
+
+void Worker::abandon() noexcept { terminate(); }
+
+template <class Ready>
+bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> timeout) {
+  if (ready()) return true;
+  lane_.note_empty();
+  if (lane_.shared() || std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->is_local(); })) {
+    if (timeout) lane_.wake_at(shm::Clock::now() + *timeout);
+    return false;
+  }
+  shm::Deadline deadline;
+  if (timeout) deadline = shm::Clock::now() + *timeout;
+  return lane_.wait([&] { return ready() || stopped(); }, deadline) && ready();
+}
+
+std::optional<WorkerContext::PadFrame> Worker::get_any(std::optional<std::chrono::nanoseconds> timeout) {
+  const auto has_frame = [](const Inlet* inlet) { return inlet->has_frame(); };
+  wait_for([&] { return std::ranges::any_of(inlets_, has_frame) || inlets_drained(); }, timeout);
+  for (std::size_t i = 0; i < inlets_.size(); ++i) {
+    const std::size_t pad = (next_inlet_ + i) % inlets_.size();
+    std::optional<WorkerContext::PadFrame> taken(std::in_place);
+    if (!inlets_[pad]->try_take(taken->frame)) continue;
+    taken->pad = pad;
+    next_inlet_ = pad + 1;
+    lane_.note_progress();
+    return taken;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::vector<Frame>> Worker::get_each(std::optional<std::chrono::nanoseconds> timeout) {
+  const auto can_give = [](const Inlet* inlet) { return inlet->has_frame() || inlet->drained(); };
+  wait_for([&] { return std::ranges::all_of(inlets_, can_give); }, timeout);
+  if (inlets_drained() || !std::ranges::all_of(inlets_, can_give)) return std::nullopt;
+  std::optional<std::vector<Frame>> frames(std::in_place, inlets_.size());
+  for (std::size_t i = 0; i < inlets_.size(); ++i)
+    if (!inlets_[i]->try_take((*frames)[i])) (*frames)[i] = Frame::end_of_stream();
+  lane_.note_progress();
+  return frames;
+}
+
+}  // namespace weir::engine
+
+namespace weir {
+
+namespace {
+template <class Ends>
+auto& only(Ends& ends, const std::string& element, const char* kind) {
+  if (ends.size() == 1) return ends.front();
+  throw GraphError("element '" + element + "' has " + std::to_string(ends.size()) + " " + kind +
+                   " queues: name the pad");
+}
+template <class Ends>
+auto& named(Ends& ends, const std::vector<std::string>& pads, std::string_view pad, const std::string& element) {
+  const auto it = std::ranges::find(pads, pad);
+  if (it != pads.end()) return ends.at(static_cast<std::size_t>(it - pads.begin()));
+  std::string list;
+  for (const auto& p : pads) list += (list.empty() ? "" : ", ") + p;
+  throw GraphError("element '" + element + "' has no pad '" + std::string(pad) + "'; it has: " + list);
+}
+}  // namespace
+
+QueueReader& WorkerContext::inq() { return only(inqs_, name_, "in"); }
+QueueWriter& WorkerContext::outq() { return only(outqs_, name_, "out"); }
+QueueReader& WorkerContext::inq(std::string_view pad) { return named(inqs_, sink_pad_names_, pad, name_); }
+QueueWriter& WorkerContext::outq(std::string_view pad) { return named(outqs_, source_pad_names_, pad, name_); }
+
+std::optional<WorkerContext::PadFrame> WorkerContext::get_any(std::optional<std::chrono::nanoseconds> timeout) {
+  return worker_->get_any(timeout);
+}
+std::optional<std::vector<Frame>> WorkerContext::get_each(std::optional<std::chrono::nanoseconds> timeout) {
+  return worker_->get_each(timeout);
+}
+
+const SharedBlock& WorkerContext::shm(std::string_view name) const {
+  std::string list;
+  for (const SharedBlock& block : shm_list_) {
+    if (block.name == name) return block;
+    list += (list.empty() ? "" : ", ") + block.name;
+  }
+  throw Error("element '" + name_ + "': nothing is shared under '" + std::string(name) + "'; there is: " +
+              (list.empty() ? "nothing" : list));
+}
+
+void WorkerContext::throw_state_type(const std::type_info& wanted) const {
+  throw Error("element '" + name_ + "' keeps a state of type " + demangle(state_type_->name()) + ", not " +
+              demangle(wanted.name()));
+}
+
+}  // namespace weir

@@ -1,0 +1,66 @@
+// Worker: a task of a lane that polls an element's sub_process_internal. It decides when the worker has ended:
+//   - a source once it has put EOS on all its source pads, or was asked to end the stream;
+//   - a transform or sink once all its queues in are closed and empty;
+//   - any once it called finish(), or was shut down and has nothing left to take.
+// Then it puts the EOS frames that are missing, closes its queues out, and destroys the worker's state.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/lane.hpp"
+#include "weir/worker_context.hpp"
+
+namespace weir::detail {
+/// The word behind an Event, and whom setting it wakes. Local to its process.
+struct EventWord {
+  std::atomic<std::uint32_t>* word = nullptr;
+  shm::Doorbell bell;
+};
+}  // namespace weir::detail
+
+namespace weir::engine {
+
+class Worker final : public Task {
+ public:
+  Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control, const std::vector<SharedBlock>& shared_blocks);
+
+  bool ready() override;
+  Poll poll() override;
+  void abandon() noexcept override;
+
+  // For WorkerContext.
+  std::optional<WorkerContext::PadFrame> get_any(std::optional<std::chrono::nanoseconds> timeout);
+  std::optional<std::vector<Frame>> get_each(std::optional<std::chrono::nanoseconds> timeout);
+
+ private:
+  void call();
+  [[nodiscard]] bool has_ended() noexcept;
+  [[nodiscard]] bool inlets_drained() const noexcept;
+  [[nodiscard]] std::size_t count_drained() const noexcept;
+  [[nodiscard]] bool outlets_have_room() noexcept;
+  [[nodiscard]] bool all_eos_put() const noexcept;
+  void wind_up();
+  [[nodiscard]] bool settle();
+  void terminate() noexcept;
+  [[noreturn]] void fail(const std::string& type, const std::string& text);
+  template <class Ready>
+  bool wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> timeout);
+  [[nodiscard]] bool stopped() const noexcept;
+
+  Lane& lane_;
+  const WorkerSpec& spec_;
+  WorkerControl& control_;
+  std::vector<Inlet*> inlets_;
+  std::vector<Outlet*> outlets_;
+  detail::EventWord stop_, shutdown_;
+  WorkerContext context_;
+  std::size_t next_inlet_ = 0;  // where get_any looks first
+  std::size_t drained_seen_ = 0;  // how many queues in had ended before the last poll
+  std::uint64_t polls_ = 0;
+  bool winding_up_ = false;
+};
+
+}  // namespace weir::engine

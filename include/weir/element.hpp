@@ -1,0 +1,127 @@
+// Elements: what a graph is made of. These three run in the pipeline's own loop; weir/worker.hpp has the three
+// that have a worker as well.
+//
+// In each turn of the loop every source pad gives one frame, every sink pad takes one, in topological order, and
+// `internal()` runs between. All of it on the thread of the main lane. An exception ends the run and arrives in
+// the caller of run() as a WorkerError that names the element and the pad.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weir/dict.hpp"
+#include "weir/export.hpp"
+#include "weir/frame.hpp"
+#include "weir/pad.hpp"
+
+namespace weir {
+
+/// Where an element's work runs.
+enum class Mode : std::uint8_t {
+  main,     ///< in the pipeline's own loop
+  thread,   ///< in a thread
+  process,  ///< in a process
+};
+WEIR_API std::string_view to_string(Mode mode) noexcept;
+WEIR_API std::optional<Mode> mode_from(std::string_view text) noexcept;
+
+struct ElementOptions {
+  std::string name = {};                      ///< unique in its pipeline; empty: made from the type's name
+  std::vector<std::string> sink_pads = {};    ///< added before the class's static pads
+  std::vector<std::string> source_pads = {};
+  std::optional<Mode> mode = {};              ///< overrides the pipeline's mode for this element's worker
+  std::size_t queue_maxsize = 100;            ///< frames that each of its queues holds at most
+  Dict worker_argdict = {};                   ///< what the worker is told
+  std::optional<std::size_t> lane = {};       ///< workers of one mode with the same number share a lane
+};
+
+namespace engine {
+class Wiring;
+}
+namespace shm {
+class Doorbell;
+}
+
+class WEIR_API Element {
+ public:
+  virtual ~Element();
+  Element(const Element&) = delete;
+  Element& operator=(const Element&) = delete;
+
+  [[nodiscard]] const std::string& name() const noexcept { return options_.name; }
+  [[nodiscard]] const ElementOptions& options() const noexcept { return options_; }
+  /// By short name; throws GraphError if there is none, naming those there are.
+  [[nodiscard]] SourcePad& src(std::string_view pad_name);
+  [[nodiscard]] SinkPad& snk(std::string_view pad_name);
+  [[nodiscard]] std::deque<SourcePad>& source_pads() noexcept { return source_pads_; }
+  [[nodiscard]] std::deque<SinkPad>& sink_pads() noexcept { return sink_pads_; }
+  [[nodiscard]] const std::deque<SourcePad>& source_pads() const noexcept { return source_pads_; }
+  [[nodiscard]] const std::deque<SinkPad>& sink_pads() const noexcept { return sink_pads_; }
+  [[nodiscard]] InternalPad& internal_pad() noexcept { return internal_pad_; }
+
+  /// Called once a turn, after the element's sink pads and before its source pads.
+  virtual void internal() {}
+  /// Whether the element can take part in a turn now. One that is fed from outside says no until it has
+  /// something, and calls `wake()` from any thread when the answer may have changed. Called by the main lane.
+  [[nodiscard]] virtual bool ready() { return true; }
+  /// The class's name, for reports and pictures.
+  [[nodiscard]] virtual std::string type_name() const;
+
+ protected:
+  explicit Element(ElementOptions options);
+  /// Makes the main lane ask `ready()` again. Thread-safe; does nothing when no run is under way.
+  void wake() noexcept;
+
+ private:
+  friend class Pipeline;
+  friend class engine::Wiring;
+  ElementOptions options_;
+  std::deque<SourcePad> source_pads_;  // deque: pads never move
+  std::deque<SinkPad> sink_pads_;
+  InternalPad internal_pad_;
+  std::atomic<const shm::Doorbell*> main_bell_{nullptr};  // belongs to the pipeline, from its first run on
+};
+
+/// Gives frames. At least one source pad, no sink pads.
+class WEIR_API SourceElement : public Element {
+ public:
+  explicit SourceElement(ElementOptions options);
+  /// The next frame of this pad; the reference's `new`. Not called again once it gave an EOS frame.
+  virtual Frame new_frame(SourcePad& pad) = 0;
+  /// The run is asked to end (Ctrl+C, Parallelize::end_of_stream). True: this source ends by itself, after what it
+  /// holds. False, as here: the engine gives EOS frames in its place from now on.
+  virtual bool end_stream() { return false; }
+};
+
+/// Takes frames and gives frames. At least one pad each way.
+class WEIR_API TransformElement : public Element {
+ public:
+  explicit TransformElement(ElementOptions options);
+  virtual void pull(SinkPad& pad, Frame frame) = 0;
+  virtual Frame new_frame(SourcePad& pad) = 0;
+};
+
+/// Takes frames. At least one sink pad, no source pads.
+class WEIR_API SinkElement : public Element {
+ public:
+  explicit SinkElement(ElementOptions options);
+  virtual void pull(SinkPad& pad, Frame frame) = 0;
+  /// Says that nothing more is wanted from this pad. The engine says it for an EOS frame after its pull.
+  void mark_eos(SinkPad& pad);
+  /// All pads are at EOS (the reference: any).
+  [[nodiscard]] virtual bool at_eos() const noexcept { return open_pads_ == 0; }
+
+ private:
+  friend class engine::Wiring;
+  void reopen();  // before a run
+  std::vector<bool> pad_at_eos_;
+  std::size_t open_pads_;
+};
+
+}  // namespace weir

@@ -1,0 +1,331 @@
+// Frame: the unit of data. A 64-byte descriptor and, for more than a scalar, a share of one payload block.
+//
+// Moving a frame copies 64 bytes. Copying one shares its payload; writing to a payload that others share copies
+// the payload first. One thread at a time may use a Frame object; frames that share a payload may be used and
+// dropped by different threads and processes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+#include "weir/detail/block.hpp"
+#include "weir/dict.hpp"
+#include "weir/error.hpp"
+#include "weir/type.hpp"
+
+namespace weir {
+
+struct FrameOptions {
+  bool eos = false;            ///< last frame of its stream
+  bool gap = false;            ///< stands for data that is missing
+  std::int64_t time = 0;       ///< ticks of 1/rate s (of 1 ns where rate is 0)
+  std::uint32_t rate = 0;      ///< samples a second
+  std::uint16_t channels = 0;  ///< interleaved channels
+  Dict metadata = {};
+};
+
+namespace detail {
+
+struct ObjectType {
+  const std::type_info* info;
+  TypeId id;
+  BlockHeader* (*clone)(const BlockHeader*);  ///< null: shared by pointer, or not copyable
+  std::size_t (*encoded_bytes)(const BlockHeader*);  ///< null: has no Codec
+  void (*encode)(const BlockHeader*, std::span<std::byte>);
+};
+
+struct ObjectHeader : BlockHeader {
+  const ObjectType* object_type = nullptr;
+  void* object = nullptr;
+};
+
+template <class T>
+struct ObjectBox final : ObjectHeader {
+  template <class... Args>
+  explicit ObjectBox(Args&&... args) : value(std::forward<Args>(args)...) {
+    shares.store(1, std::memory_order_relaxed);
+    destroy = [](BlockHeader* self) noexcept { delete static_cast<ObjectBox*>(static_cast<ObjectHeader*>(self)); };
+    object = &value;
+    object_type = &kType;
+  }
+  T value;
+
+  static const T& of(const BlockHeader* header) {
+    return *static_cast<const T*>(static_cast<const ObjectHeader*>(header)->object);
+  }
+  static constexpr auto clone_function() -> BlockHeader* (*)(const BlockHeader*) {
+    if constexpr (std::is_copy_constructible_v<T>)
+      return [](const BlockHeader* h) -> BlockHeader* { return new ObjectBox(of(h)); };
+    else return nullptr;
+  }
+  static constexpr auto size_function() -> std::size_t (*)(const BlockHeader*) {
+    if constexpr (HasCodec<T>) return [](const BlockHeader* h) -> std::size_t { return Codec<T>::bytes(of(h)); };
+    else if constexpr (Crossable<T>) return [](const BlockHeader*) -> std::size_t { return sizeof(T); };
+    else return nullptr;
+  }
+  static constexpr auto encode_function() -> void (*)(const BlockHeader*, std::span<std::byte>) {
+    if constexpr (HasCodec<T>)
+      return [](const BlockHeader* h, std::span<std::byte> out) { Codec<T>::encode(of(h), out); };
+    else if constexpr (Crossable<T>)
+      return [](const BlockHeader* h, std::span<std::byte> out) { std::memcpy(out.data(), &of(h), sizeof(T)); };
+    else return nullptr;
+  }
+  inline static const ObjectType kType{&typeid(T), type_id<T>(), clone_function(), size_function(),
+                                       encode_function()};
+};
+
+/// A shared_ptr's object: shared by everybody who has the frame, never copied on write.
+template <class T>
+struct SharedBox final : ObjectHeader {
+  explicit SharedBox(std::shared_ptr<T> p) : pointer(std::move(p)), type(ObjectBox<T>::kType) {
+    type.clone = nullptr;
+    shares.store(1, std::memory_order_relaxed);
+    destroy = [](BlockHeader* self) noexcept { delete static_cast<SharedBox*>(static_cast<ObjectHeader*>(self)); };
+    object = pointer.get();
+    object_type = &type;
+  }
+  std::shared_ptr<T> pointer;
+  ObjectType type;
+};
+
+struct FrameAccess;
+
+}  // namespace detail
+
+class WEIR_API Frame {
+ public:
+  Frame() noexcept = default;
+  Frame(Frame&& other) noexcept : d_(other.d_) { other.forget(); }
+  Frame& operator=(Frame&& other) noexcept {
+    if (this != &other) {
+      drop();
+      d_ = other.d_;
+      other.forget();
+    }
+    return *this;
+  }
+  /// Shares the payload and the metadata.
+  Frame(const Frame& other) noexcept : d_(other.d_) { share(); }
+  Frame& operator=(const Frame& other) noexcept {
+    if (this != &other) *this = Frame(other);
+    return *this;
+  }
+  ~Frame() { drop(); }
+
+  /// A frame with one value. Trivially copyable types of up to 16 bytes lie in the descriptor, others in an
+  /// object of their own (which crosses to a process if it is trivially copyable or has a Codec).
+  template <class T>
+  [[nodiscard]] static Frame of(T&& value, const FrameOptions& options = {}) {
+    using D = std::decay_t<T>;
+    static_assert(!std::is_pointer_v<D>, "a pointer means nothing elsewhere; use Frame::share(std::shared_ptr)");
+    Frame frame(options);
+    frame.d_.type = static_cast<std::uint32_t>(type_id<D>());
+    if constexpr (Crossable<D> && sizeof(D) <= sizeof(frame.d_.scalar) && alignof(D) <= 8) {
+      frame.d_.kind = detail::Payload::scalar;
+      std::memcpy(frame.d_.scalar, &value, sizeof(D));
+    } else {
+      frame.adopt_object(new detail::ObjectBox<D>(std::forward<T>(value)));
+    }
+    return frame;
+  }
+  /// A frame with an object that is shared by pointer, in one process.
+  template <class T>
+  [[nodiscard]] static Frame share(std::shared_ptr<T> pointer, const FrameOptions& options = {}) {
+    Frame frame(options);
+    frame.d_.type = static_cast<std::uint32_t>(type_id<T>());
+    frame.adopt_object(new detail::SharedBox<T>(std::move(pointer)));
+    return frame;
+  }
+  /// A frame with room for `count` items, not initialised, to be filled through `data<T>()`. The block comes from
+  /// the arena of the lane that runs on this thread, from the heap elsewhere. Throws MemoryError.
+  template <Crossable T>
+  [[nodiscard]] static Frame loan(std::size_t count, const FrameOptions& options = {}) {
+    static_assert(alignof(T) <= 64, "payloads are aligned to 64 bytes");
+    Frame frame(options);
+    frame.adopt_block(type_id<T>(), sizeof(T), count);
+    return frame;
+  }
+  /// A frame with a copy of the items.
+  template <Crossable T>
+  [[nodiscard]] static Frame copy_of(std::span<const T> items, const FrameOptions& options = {}) {
+    Frame frame = loan<T>(items.size(), options);
+    if (!items.empty()) std::memcpy(frame.header()->payload(), items.data(), items.size_bytes());
+    return frame;
+  }
+  /// A frame without data.
+  [[nodiscard]] static Frame end_of_stream() { return Frame(FrameOptions{.eos = true}); }
+  [[nodiscard]] static Frame gap(std::int64_t time = 0) { return Frame(FrameOptions{.gap = true, .time = time}); }
+  explicit Frame(const FrameOptions& options);
+
+  [[nodiscard]] bool eos() const noexcept { return d_.flags & detail::kEos; }
+  void set_eos(bool eos = true) noexcept { set_flag(detail::kEos, eos); }
+  [[nodiscard]] bool is_gap() const noexcept { return d_.flags & detail::kGap; }
+  void set_gap(bool gap = true) noexcept { set_flag(detail::kGap, gap); }
+  [[nodiscard]] bool has_data() const noexcept { return d_.kind != detail::Payload::none; }
+
+  [[nodiscard]] std::int64_t time() const noexcept { return d_.time; }
+  void set_time(std::int64_t ticks) noexcept { d_.time = ticks; }
+  /// Number of the frame at its source pad, from 0; set by the engine when a source gives it.
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return d_.sequence; }
+  void set_sequence(std::uint64_t sequence) noexcept { d_.sequence = sequence; }
+  [[nodiscard]] Spec spec() const noexcept { return {static_cast<TypeId>(d_.type), d_.rate, d_.channels}; }
+  [[nodiscard]] std::uint32_t rate() const noexcept { return d_.rate; }
+  [[nodiscard]] std::uint16_t channels() const noexcept { return d_.channels; }
+  void set_rate(std::uint32_t rate, std::uint16_t channels) noexcept { d_.rate = rate, d_.channels = channels; }
+
+  [[nodiscard]] TypeId type() const noexcept { return static_cast<TypeId>(d_.type); }
+  /// Items in the payload: 1 for a scalar or an object, 0 without data.
+  [[nodiscard]] std::size_t count() const noexcept {
+    if (is_block()) return (d_.flags & detail::kEncoded) ? 1 : d_.block.count;
+    return has_data() ? 1 : 0;
+  }
+
+  /// The items, to read. Throws PayloadError if they are not of type T. Empty without data.
+  template <Crossable T>
+  [[nodiscard]] std::span<const T> view() const {
+    if (!has_data()) return {};
+    const void* items = const_items(type_id<T>(), sizeof(T));
+    return {static_cast<const T*>(items), count()};
+  }
+  template <Crossable T>
+  [[nodiscard]] std::span<const T> data() const { return view<T>(); }
+  /// The items, to write: if others share them they are copied first. Throws like `view`.
+  template <Crossable T>
+  [[nodiscard]] std::span<T> data() {
+    if (!has_data()) return {};
+    const void* items = const_items(type_id<T>(), sizeof(T));
+    if (is_shared()) {
+      unshare();
+      items = const_items(type_id<T>(), sizeof(T));
+    }
+    return {static_cast<T*>(const_cast<void*>(items)), count()};
+  }
+  /// Keeps only the first `count` items of a loaned block. Throws PayloadError if it has fewer.
+  void shrink(std::size_t count);
+
+  /// The one value of type T, to read; null if there is none of that type.
+  template <class T>
+  [[nodiscard]] const T* value_if() const {
+    return static_cast<const T*>(value_pointer<T>(*this));
+  }
+  /// The one value of type T, to write (copied first if shared); null if there is none of that type.
+  template <class T>
+  [[nodiscard]] T* value_if() {
+    if constexpr (!Crossable<T>) decode_if<T>();
+    else if (d_.flags & detail::kEncoded) decode_if<T>();
+    if (!value_pointer<T>(*this)) return nullptr;
+    if (is_shared()) unshare();
+    return const_cast<T*>(static_cast<const T*>(value_pointer<T>(*this)));
+  }
+  /// A copy of the one value. Throws PayloadError if there is none of type T.
+  template <class T>
+  [[nodiscard]] T value() const {
+    if (const T* p = value_if<T>()) return *p;
+    if (d_.flags & detail::kEncoded) {
+      Frame copy(*this);
+      if (T* p = copy.value_if<T>()) return std::move(*p);
+    }
+    throw_type(type_id<T>());
+  }
+
+  [[nodiscard]] const Dict& metadata() const noexcept;
+  void set_metadata(Dict metadata);
+  /// Whether another frame shares the payload.
+  [[nodiscard]] bool is_shared() const noexcept {
+    // SYNC block.drop (acquire): seeing one share, what the droppers of the others read is over before we write.
+    return d_.home != 0 && header()->shares.load(std::memory_order_acquire) > 1;
+  }
+
+ private:
+  friend struct detail::FrameAccess;
+
+  [[nodiscard]] detail::BlockHeader* header() const noexcept {
+    return reinterpret_cast<detail::BlockHeader*>(static_cast<std::uintptr_t>(d_.home));
+  }
+  [[nodiscard]] bool is_block() const noexcept {
+    return d_.kind == detail::Payload::block || d_.kind == detail::Payload::heap;
+  }
+  void set_flag(detail::Flag flag, bool on) noexcept {
+    d_.flags = static_cast<std::uint8_t>(on ? d_.flags | flag : d_.flags & ~flag);
+  }
+  void forget() noexcept {
+    d_.home = 0;
+    d_.metadata = 0;
+    d_.kind = detail::Payload::none;
+    d_.flags = 0;
+    d_.type = 0;
+  }
+  void drop() noexcept {
+    if (d_.home | d_.metadata) drop_shares();
+  }
+  void share() noexcept {
+    if (d_.home | d_.metadata) add_shares();
+  }
+  void drop_shares() noexcept;
+  void add_shares() noexcept;
+  void adopt_object(detail::ObjectHeader* object) noexcept;
+  void adopt_block(TypeId type, std::size_t item_bytes, std::size_t count);
+  void unshare();
+  [[nodiscard]] const void* const_items(TypeId type, std::size_t item_bytes) const {
+    if (d_.type != static_cast<std::uint32_t>(type) || (d_.flags & detail::kEncoded)) throw_type(type);
+    if (d_.kind == detail::Payload::scalar) return d_.scalar;
+    if (is_block() && d_.block.item_bytes == item_bytes) return header()->payload();
+    return object_items(type);
+  }
+  [[nodiscard]] const void* object_items(TypeId type) const;
+  [[noreturn]] void throw_type(TypeId wanted) const;
+
+  template <class T>
+  static const void* value_pointer(const Frame& f) noexcept {
+    if (f.d_.type != static_cast<std::uint32_t>(type_id<T>()) || (f.d_.flags & detail::kEncoded)) return nullptr;
+    switch (f.d_.kind) {
+      case detail::Payload::scalar: return sizeof(T) <= sizeof f.d_.scalar ? f.d_.scalar : nullptr;
+      case detail::Payload::block:
+      case detail::Payload::heap:
+        return f.d_.block.count == 1 && f.d_.block.item_bytes == sizeof(T) ? f.header()->payload() : nullptr;
+      case detail::Payload::object: return static_cast<const detail::ObjectHeader*>(f.header())->object;
+      case detail::Payload::none: break;
+    }
+    return nullptr;
+  }
+  /// Turns what a Codec encoded back into an object, where it is one of type T.
+  template <class T>
+  void decode_if() {
+    if (!(d_.flags & detail::kEncoded) || d_.type != static_cast<std::uint32_t>(type_id<T>())) return;
+    std::span<const std::byte> bytes(header()->payload(), d_.block.count);
+    if constexpr (HasCodec<T>) {
+      replace_with_object(new detail::ObjectBox<T>(Codec<T>::decode(bytes)));
+    } else if constexpr (Crossable<T>) {
+      if (bytes.size() != sizeof(T)) throw_type(type_id<T>());
+      T value;
+      std::memcpy(&value, bytes.data(), sizeof(T));
+      replace_with_object(new detail::ObjectBox<T>(value));
+    }
+  }
+  void replace_with_object(detail::ObjectHeader* object) noexcept;
+
+  detail::Descriptor d_;
+};
+static_assert(sizeof(Frame) == 64);
+
+namespace detail {
+/// The engine's key to a frame's descriptor.
+struct FrameAccess {
+  [[nodiscard]] static Descriptor& descriptor(Frame& frame) noexcept { return frame.d_; }
+  [[nodiscard]] static const Descriptor& descriptor(const Frame& frame) noexcept { return frame.d_; }
+  /// The frame gives up its shares: whoever has the descriptor holds them now.
+  static void forget(Frame& frame) noexcept { frame.forget(); }
+  /// The payload is now an arena's block; the share of the old one is dropped, the count stays.
+  static void replace_block(Frame& frame, BlockHeader* block) noexcept;
+};
+}  // namespace detail
+
+}  // namespace weir

@@ -1,0 +1,87 @@
+// Report: what a run did, link by link and element by element. A plain value; valid after the run has ended.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "weir/element.hpp"
+#include "weir/export.hpp"
+
+namespace weir {
+
+/// How long frames took, in a histogram of logarithmic buckets (16 per octave, so within 6 %).
+class WEIR_API LatencyHistogram {
+ public:
+  static constexpr int kBuckets = 512;
+  void add(std::uint64_t nanoseconds) noexcept { ++counts_[bucket(nanoseconds)], ++total_; }
+  void merge(const LatencyHistogram& other) noexcept;
+  [[nodiscard]] std::uint64_t count() const noexcept { return total_; }
+  /// Upper bound of the bucket that holds this quantile (0…1), in ns; 0 if empty.
+  [[nodiscard]] std::uint64_t quantile(double q) const noexcept;
+  [[nodiscard]] std::uint64_t max() const noexcept { return quantile(1.0); }
+
+ private:
+  static unsigned bucket(std::uint64_t ns) noexcept;
+  std::array<std::uint32_t, kBuckets> counts_{};
+  std::uint64_t total_ = 0;
+};
+
+/// What became of the frames of one link: produced = delivered + dropped + left.
+struct LinkReport {
+  std::string source;  ///< full names of the two pads
+  std::string sink;
+  std::string kind;    ///< "main lane", "same lane", "thread ring", "process ring"
+  std::size_t capacity = 0;
+  std::uint64_t produced = 0;
+  std::uint64_t delivered = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t left = 0;           ///< still queued when the run ended
+  std::uint64_t samples = 0;        ///< items per channel that were delivered
+  std::uint64_t payload_copies = 0; ///< frames whose payload had to be copied to cross
+  [[nodiscard]] bool balances() const noexcept { return produced == delivered + dropped + left; }
+};
+
+struct ElementReport {
+  std::string name;
+  std::string type;
+  Mode mode = Mode::main;
+  std::string lane;         ///< "main", "thread 1", "process 2"
+  pid_t pid = 0;            ///< of its process lane, else 0
+  std::uint64_t polls = 0;  ///< polls of its worker
+  bool ended = false;       ///< by itself
+  bool killed = false;      ///< because it did not come back by the deadline
+};
+
+struct LaneReport {
+  std::string name;
+  double cpu_seconds = 0;  ///< user and system
+  std::uint64_t parks = 0; ///< times it went to sleep
+};
+
+struct Report {
+  bool completed = false;  ///< ran to the end of all streams, without error or stop
+  double seconds = 0;                ///< from start() to the end
+  double seconds_to_first_frame = 0; ///< from start() until a sink had its first frame; 0 if none had
+  double seconds_after_last = 0;     ///< from the last sink's EOS to the end
+  double cpu_seconds = 0;            ///< of all lanes
+  std::uint64_t frames = 0;          ///< delivered to sinks
+  std::uint64_t samples = 0;         ///< items per channel that sources gave
+  std::vector<LinkReport> links;
+  std::vector<ElementReport> elements;
+  std::vector<LaneReport> lanes;
+  LatencyHistogram latency;          ///< source to sink; empty unless Options::measure_latency
+  std::vector<std::string> errors;   ///< all of them; the first was thrown
+  [[nodiscard]] bool balances() const noexcept {
+    for (const auto& link : links)
+      if (!link.balances()) return false;
+    return true;
+  }
+};
+
+}  // namespace weir

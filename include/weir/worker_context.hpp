@@ -1,0 +1,123 @@
+// WorkerContext: all that a worker sees. The lane makes one per worker and hands it to every poll of
+// `sub_process_internal`; only the lane's thread may use it.
+#pragma once
+
+#include <any>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "weir/dict.hpp"
+#include "weir/event.hpp"
+#include "weir/export.hpp"
+#include "weir/frame.hpp"
+#include "weir/queue.hpp"
+
+namespace weir {
+
+namespace engine {
+class Worker;
+}
+
+/// Bytes that `Parallelize::to_shm` shared; the same memory in every worker and in the caller. Writing is up to
+/// the users' own synchronisation.
+struct SharedBlock {
+  std::string name;
+  std::span<std::byte> bytes;
+  Dict metadata;
+
+  template <Crossable T>
+  [[nodiscard]] std::span<T> as() const noexcept {
+    return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+};
+
+class WEIR_API WorkerContext {
+ public:
+  /// The queue of the only pad; throws GraphError if there are several (then name one).
+  [[nodiscard]] QueueReader& inq();
+  [[nodiscard]] QueueWriter& outq();
+  [[nodiscard]] QueueReader& inq(std::string_view pad_name);
+  [[nodiscard]] QueueWriter& outq(std::string_view pad_name);
+  [[nodiscard]] QueueReader& inq(std::size_t pad) { return inqs_.at(pad); }
+  [[nodiscard]] QueueWriter& outq(std::size_t pad) { return outqs_.at(pad); }
+  [[nodiscard]] std::size_t inq_count() const noexcept { return inqs_.size(); }
+  [[nodiscard]] std::size_t outq_count() const noexcept { return outqs_.size(); }
+
+  struct PadFrame {
+    std::size_t pad;  ///< index of the sink pad
+    Frame frame;
+  };
+  /// The next frame from any sink pad, fair among those that have one.
+  [[nodiscard]] std::optional<PadFrame> get_any(std::optional<std::chrono::nanoseconds> timeout = {});
+  /// One frame from every sink pad, in their order, once all have one. A pad that has ended gives EOS frames
+  /// without data; nothing once all have ended.
+  [[nodiscard]] std::optional<std::vector<Frame>> get_each(std::optional<std::chrono::nanoseconds> timeout = {});
+
+  [[nodiscard]] Event& worker_stop() noexcept { return stop_; }          ///< leave now
+  [[nodiscard]] Event& worker_shutdown() noexcept { return shutdown_; }  ///< finish what is queued, then end
+  [[nodiscard]] bool should_stop() const noexcept { return stop_.is_set(); }
+  [[nodiscard]] bool should_shutdown() const noexcept { return shutdown_.is_set(); }
+
+  [[nodiscard]] const Dict& worker_argdict() const noexcept { return argdict_; }
+  template <class T>
+  [[nodiscard]] T arg(std::string_view name) const {
+    return argdict_.get<T>(name);
+  }
+  template <class T>
+  [[nodiscard]] T arg(std::string_view name, T fallback) const {
+    return argdict_.get<T>(name, std::move(fallback));
+  }
+
+  /// The worker's own state, made at the first call from the given arguments and kept until the worker ends; it
+  /// is destroyed by the lane that polls. One type per worker.
+  template <class T, class... Args>
+  [[nodiscard]] T& state(Args&&... args) {
+    if (!state_) {
+      state_ = std::shared_ptr<void>(new T(std::forward<Args>(args)...), [](void* p) { delete static_cast<T*>(p); });
+      state_type_ = &typeid(T);
+    }
+    if (*state_type_ != typeid(T)) throw_state_type(typeid(T));
+    return *static_cast<T*>(state_.get());
+  }
+  [[nodiscard]] bool has_state() const noexcept { return state_ != nullptr; }
+
+  /// What to_shm shared under this name; throws Error if there is none, naming those there are.
+  [[nodiscard]] const SharedBlock& shm(std::string_view name) const;
+  [[nodiscard]] const std::vector<SharedBlock>& shm_list() const noexcept { return shm_list_; }
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }  ///< of the element
+  [[nodiscard]] const std::vector<std::string>& sink_pad_names() const noexcept { return sink_pad_names_; }
+  [[nodiscard]] const std::vector<std::string>& source_pad_names() const noexcept { return source_pad_names_; }
+
+  /// Ends a worker that has given all it will, as an EOS frame on every source pad does.
+  void finish() noexcept { finished_ = true; }
+
+  WorkerContext(const WorkerContext&) = delete;
+  WorkerContext& operator=(const WorkerContext&) = delete;
+
+ private:
+  friend class engine::Worker;
+  WorkerContext() = default;
+  [[noreturn]] void throw_state_type(const std::type_info& wanted) const;
+
+  engine::Worker* worker_ = nullptr;
+  std::string name_;
+  std::vector<std::string> sink_pad_names_, source_pad_names_;
+  std::vector<QueueReader> inqs_;
+  std::vector<QueueWriter> outqs_;
+  Event stop_, shutdown_;
+  Dict argdict_;
+  std::vector<SharedBlock> shm_list_;
+  std::shared_ptr<void> state_;
+  const std::type_info* state_type_ = nullptr;
+  bool finished_ = false;
+};
+
+}  // namespace weir

@@ -1,0 +1,147 @@
+#include "shm/arena.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "weir/error.hpp"
+
+namespace weir::shm {
+
+namespace {
+
+using detail::BlockHeader;
+
+// Sizes grow by quarters of a power of two, so that at most a fifth of a block is unused.
+struct SizeIndex {
+  std::size_t index;
+  std::size_t bytes;
+};
+SizeIndex size_class_of(std::size_t bytes) noexcept {
+  constexpr std::size_t kSmallest = 256;  // and its 64 bytes of header
+  if (bytes <= kSmallest) return {0, kSmallest};
+  const auto octave = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 1;  // 2^octave <= bytes - 1 < 2^(octave+1)
+  const std::size_t quarter = std::size_t{1} << (octave - 2);
+  const std::size_t steps = (bytes - (std::size_t{1} << octave) + quarter - 1) / quarter;
+  return {(octave - 8) * 4 + steps, (std::size_t{1} << octave) + steps * quarter};
+}
+
+constexpr std::size_t kChunkBytes = 256 << 10;  // what growing aims at, so that small blocks come in runs
+constexpr std::size_t kLargeStep = 64 << 20;    // what it takes at most, so that memory follows the need
+
+}  // namespace
+
+std::size_t arena_bytes(std::size_t limit) noexcept {
+  constexpr std::size_t kPage = 4096;
+  return (sizeof(ArenaHeader) + limit + kChunkBytes + kPage - 1) / kPage * kPage;
+}
+
+Segment create_arena(Segment::Sharing sharing, std::size_t limit, std::uint32_t lane) {
+  Segment segment = Segment::create(sharing, arena_bytes(limit), "arena");
+  auto* header = new (segment.data()) ArenaHeader;
+  header->lane = lane;
+  return segment;
+}
+
+Arena::Arena(const Segment& segment, std::uint32_t lane)
+    : segment_(segment), lane_(lane), used_(sizeof(ArenaHeader)), classes_(160) {}
+
+BlockHeader* Arena::lend(std::size_t bytes) {
+  if (bytes > segment_.size())
+    throw MemoryError("a block of " + std::to_string(bytes) + " bytes is larger than this lane's arena of " +
+                          std::to_string(segment_.size()) + " bytes; raise Options::arena_bytes (--memory)",
+                      bytes, segment_.size());
+  const SizeIndex size = size_class_of(bytes);
+  SizeClass& size_class = classes_[size.index];
+  BlockHeader* block = find_free(size_class);
+  if (!block) {
+    grow(size_class, size.bytes);
+    block = find_free(size_class);
+  }
+  block->shares.store(1, std::memory_order_relaxed);  // nobody else knows the block until its frame is published
+  return block;
+}
+
+BlockHeader* Arena::find_free(SizeClass& c) noexcept {
+  for (std::size_t looked = 0; looked < c.window; ++looked) {
+    BlockHeader* block = header_at(c.blocks[c.hand]);
+    if (++c.hand >= c.window) end_round(c);
+    // SYNC block.drop (acquire): pairs with the release of the last share in Frame::drop_shares; whoever read the
+    // block has finished with it.
+    if (block->shares.load(std::memory_order_acquire) == 0) return block;
+    ++c.busy;
+  }
+  // The window is full: widen it by blocks that are there already, before growing.
+  while (c.window < c.blocks.size()) {
+    BlockHeader* block = header_at(c.blocks[c.window++]);
+    if (block->shares.load(std::memory_order_acquire) == 0) return block;  // SYNC block.drop (acquire): as above
+  }
+  return nullptr;
+}
+
+void Arena::end_round(SizeClass& c) noexcept {
+  constexpr std::size_t kSmallestWindow = 4;
+  if (c.busy * 4 < c.window) c.window = std::max(kSmallestWindow, c.window * 3 / 4);
+  c.window = std::min(c.window, c.blocks.size());
+  c.hand = 0;
+  c.busy = 0;
+}
+
+void Arena::grow(SizeClass& c, std::size_t payload_bytes) {
+  auto& header = *segment_.at<ArenaHeader>(0);
+  const std::uint32_t chunk = header.chunks.load(std::memory_order_relaxed);  // only this lane writes it
+  const std::size_t stride = sizeof(BlockHeader) + payload_bytes;
+  const std::size_t room = (segment_.size() - used_) / stride;
+  if (room == 0 || chunk == ArenaHeader::kMaxChunks)
+    throw MemoryError("this lane's arena is full: a block of " + std::to_string(payload_bytes) + " bytes needs " +
+                          std::to_string(stride) + " bytes, " + std::to_string(segment_.size() - used_) + " of " +
+                          std::to_string(segment_.size()) +
+                          " are left; raise Options::arena_bytes (--memory) or lower queue_maxsize",
+                      stride, segment_.size() - used_);
+  const std::size_t eighth = std::min(c.blocks.size() / 8, kLargeStep / stride);
+  const std::size_t wanted = std::max({std::size_t{1}, kChunkBytes / stride, eighth});
+  const std::size_t count = std::min(wanted, room);
+  segment_.commit(used_, count * stride);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t offset = used_ + i * stride;
+    auto* block = new (segment_.data() + offset) BlockHeader;
+    block->lender = lane_;
+    block->ref = make_ref(lane_, offset);
+    block->capacity = payload_bytes;
+    c.blocks.push_back(offset);
+  }
+  c.window = std::max<std::size_t>(c.window, 1);
+  header.chunk[chunk] = {used_, stride, count};
+  // SYNC arena.chunk (release): the entry is complete; pairs with the acquire in blocks_lent.
+  header.chunks.store(chunk + 1, std::memory_order_release);
+  used_ += count * stride;
+}
+
+std::size_t Arena::blocks() const noexcept {
+  std::size_t n = 0;
+  for (const SizeClass& c : classes_) n += c.blocks.size();
+  return n;
+}
+
+std::size_t blocks_lent(const Segment& segment) noexcept {
+  const auto& header = *segment.at<const ArenaHeader>(0);
+  std::size_t lent = 0;
+  // SYNC arena.chunk (acquire): pairs with the release in Arena::grow.
+  const auto chunks = std::min<std::size_t>(header.chunks.load(std::memory_order_acquire), ArenaHeader::kMaxChunks);
+  for (std::size_t i = 0; i < chunks; ++i) {
+    const ArenaChunk chunk = header.chunk[i];
+    if (chunk.stride < sizeof(BlockHeader) || chunk.offset % kLine != 0 || chunk.offset > segment.size() ||
+        chunk.count > (segment.size() - chunk.offset) / chunk.stride)
+      continue;  // scribbled over: nothing there can be believed
+    for (std::size_t b = 0; b < chunk.count; ++b)
+      lent += segment.at<BlockHeader>(chunk.offset + b * chunk.stride)->shares.load(std::memory_order_relaxed) != 0;
+  }
+  return lent;
+}
+
+void ArenaTable::set(std::uint32_t lane, const Segment& segment) {
+  if (views_.size() <= lane) views_.resize(lane + 1);
+  views_[lane] = {segment.data(), segment.size()};
+}
+
+}  // namespace weir::shm

@@ -1,0 +1,74 @@
+#include "shm/doorbell.hpp"
+
+#include <cerrno>
+#include <climits>
+#include <ctime>
+
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace weir::shm {
+
+namespace {
+
+long membarrier(int command) noexcept { return ::syscall(SYS_membarrier, command, 0, 0); }
+
+timespec to_timespec(Clock::time_point time) noexcept {
+  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+  return {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+}
+
+}  // namespace
+
+Barrier prepare_barrier(bool several_processes) noexcept {
+  const long supported = membarrier(MEMBARRIER_CMD_QUERY);
+  const int needed = several_processes ? MEMBARRIER_CMD_GLOBAL_EXPEDITED : MEMBARRIER_CMD_PRIVATE_EXPEDITED;
+  const int registration =
+      several_processes ? MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED : MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+  if (supported < 0 || !(supported & needed) || membarrier(registration) != 0) return Barrier::fence;
+  return several_processes ? Barrier::global : Barrier::process;
+}
+
+void heavy_barrier(Barrier barrier) noexcept {
+  switch (barrier) {
+    case Barrier::process: membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); break;
+    case Barrier::global: membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED); break;
+    case Barrier::fence: break;
+  }
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+bool futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value, bool shared, const Deadline& deadline) noexcept {
+  timespec time{};
+  if (deadline) time = to_timespec(*deadline);
+  // FUTEX_WAIT_BITSET takes an absolute time on CLOCK_MONOTONIC, which steady_clock is here.
+  const int operation = FUTEX_WAIT_BITSET | (shared ? 0 : FUTEX_PRIVATE_FLAG);
+  const long result = ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, value,
+                                deadline ? &time : nullptr, nullptr, FUTEX_BITSET_MATCH_ANY);
+  return !(result < 0 && errno == ETIMEDOUT);
+}
+
+void futex_wake(std::atomic<std::uint32_t>& word, bool shared, int waiters) noexcept {
+  const int operation = FUTEX_WAKE | (shared ? 0 : FUTEX_PRIVATE_FLAG);
+  ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, waiters, nullptr, nullptr, 0);
+}
+
+bool Doorbell::park(const Deadline& deadline) const noexcept {
+  while (bell_->parked.load(std::memory_order_relaxed) != 0) {  // the futex call orders what follows a wake-up
+    if (!futex_wait(bell_->parked, 1, shared_, deadline)) {
+      retract();
+      return false;
+    }
+  }
+  std::atomic_thread_fence(std::memory_order_acquire);  // SYNC bell.wake (acquire): pairs with the release in wake()
+  return true;
+}
+
+void Doorbell::wake() const noexcept {
+  // SYNC bell.wake (release): what the ringer stored before is visible to the lane that sees the word cleared.
+  if (bell_->parked.exchange(0, std::memory_order_acq_rel) != 0) futex_wake(bell_->parked, shared_, 1);
+}
+
+}  // namespace weir::shm

@@ -1,0 +1,69 @@
+// Doorbell: how a lane sleeps and is woken. One futex word a lane; whoever changes something the lane may wait for
+// (a frame put, room made, an event set) rings it afterwards.
+//
+// The sleeper announces itself, makes every other core pass a full barrier (membarrier), looks again, and parks.
+// A ringer that changed something before that barrier is seen by the second look; one that comes after it sees the
+// announcement. So the ringer pays one load of a line that rarely changes, and no fence. Where the kernel has no
+// membarrier both sides use a fence.
+//
+// ring() may be called from any thread of any process that maps the bell; the rest by the lane's thread. No
+// wake-up is periodic. If a ringer dies before it rings, the supervisor rings for it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "shm/layout.hpp"
+
+namespace weir::shm {
+
+using Clock = std::chrono::steady_clock;
+using Deadline = std::optional<Clock::time_point>;
+
+enum class Barrier : std::uint8_t {
+  fence,    ///< no membarrier: ringers and sleepers fence
+  process,  ///< all lanes are in one process
+  global,   ///< lanes are in several
+};
+/// Registers this process for its kind of membarrier; Barrier::fence where the kernel has none.
+[[nodiscard]] Barrier prepare_barrier(bool several_processes) noexcept;
+/// Every running thread concerned passes a full barrier before this returns.
+void heavy_barrier(Barrier barrier) noexcept;
+
+/// Parks until *word differs from `value`, someone wakes it, or the deadline. False at the deadline.
+bool futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value, bool shared, const Deadline& deadline) noexcept;
+void futex_wake(std::atomic<std::uint32_t>& word, bool shared, int waiters) noexcept;
+
+class Doorbell {
+ public:
+  Doorbell() = default;
+  Doorbell(Bell* bell, Barrier barrier, bool shared) noexcept : bell_(bell), barrier_(barrier), shared_(shared) {}
+
+  void ring() const noexcept {
+    if (!bell_) return;
+    // SYNC bell.park: what the caller stored before is ordered before this load by the sleeper's heavy_barrier
+    // (here the compiler alone must not swap them), or by this fence where there is none.
+    if (barrier_ == Barrier::fence) std::atomic_thread_fence(std::memory_order_seq_cst);
+    else std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (bell_->parked.load(std::memory_order_relaxed) != 0) [[unlikely]] wake();
+  }
+
+  /// Announces that the lane is about to sleep. It must look once more at all it waits for before park().
+  void announce() const noexcept {
+    bell_->parked.store(1, std::memory_order_relaxed);
+    heavy_barrier(barrier_);  // SYNC bell.park: pairs with ring()
+  }
+  void retract() const noexcept { bell_->parked.store(0, std::memory_order_relaxed); }
+  /// Sleeps until the bell rings; false at the deadline.
+  bool park(const Deadline& deadline) const noexcept;
+
+ private:
+  void wake() const noexcept;
+  Bell* bell_ = nullptr;
+  Barrier barrier_ = Barrier::fence;
+  bool shared_ = true;
+};
+
+}  // namespace weir::shm

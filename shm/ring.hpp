@@ -1,0 +1,154 @@
+// The ring: a bounded single-producer single-consumer queue of descriptors over private or shared memory.
+//
+// Each slot carries its own stamp in the line of its frame, so that a frame costs the consumer one cache line,
+// not two. A slot of position p is readable once its stamp is p + 1; it may be written again once the consumer's
+// published head has passed it. Positions are monotonic and 64 bit wide; `Position` is narrower only in tests.
+//
+// One thread may use a writer, one a reader; each is a process-local view that keeps its own position, and
+// nothing here blocks, allocates or throws. If the peer dies, the ring stays whole: a frame is either readable or
+// was never put.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "shm/layout.hpp"
+
+namespace weir::shm {
+
+/// Makes an empty ring in zeroed memory of ring_bytes(limit).
+inline RingHeader* create_ring(std::byte* memory, std::size_t limit) noexcept {
+  auto* header = new (memory) RingHeader;
+  header->slots = static_cast<std::uint32_t>(ring_slots(limit));
+  header->limit = static_cast<std::uint32_t>(limit);
+  return header;
+}
+
+/// Null if the memory holds no ring of this layout that fits into `bytes`.
+[[nodiscard]] inline RingHeader* attach_ring(std::byte* memory, std::size_t bytes) noexcept {
+  auto* header = reinterpret_cast<RingHeader*>(memory);
+  if (bytes < sizeof(RingHeader) || header->magic != kRingMagic || header->version != kLayoutVersion) return nullptr;
+  if (header->limit == 0 || header->slots != ring_slots(header->limit)) return nullptr;
+  return ring_bytes(header->limit) <= bytes ? header : nullptr;
+}
+
+class RingWriter {
+ public:
+  RingWriter() = default;
+  explicit RingWriter(RingHeader* header) noexcept
+      : header_(header), slots_(reinterpret_cast<Slot*>(header + 1)), mask_(header->slots - 1), limit_(header->limit) {}
+
+  /// Whether a frame can be put; looks at the consumer's head only where the ring seems full.
+  [[nodiscard]] bool has_room() noexcept {
+    if (pos_ - head_seen_ < limit_) return true;
+    // SYNC ring.release (acquire): the consumer has copied the frames below head, so their slots may be written.
+    head_seen_ = header_->head.load(std::memory_order_acquire);
+    return pos_ - head_seen_ < limit_;
+  }
+  /// Puts a frame; needs has_room().
+  void put(const detail::Descriptor& frame) noexcept {
+    Slot& slot = slots_[pos_ & mask_];
+    std::memcpy(reinterpret_cast<std::byte*>(&slot) + sizeof slot.home,
+                reinterpret_cast<const std::byte*>(&frame) + sizeof frame.home, sizeof frame - sizeof frame.home);
+    // SYNC ring.publish (release): the frame is readable; pairs with the acquire in RingReader.
+    std::atomic_ref(slot.home).store(++pos_, std::memory_order_release);
+  }
+  void close() noexcept {
+    // SYNC ring.close (release): everything put before is readable by whoever sees the position.
+    header_->closed_at.store(pos_, std::memory_order_release);
+  }
+  [[nodiscard]] bool consumer_gone() const noexcept {
+    // relaxed: only a hint to give up; nothing is read on the strength of it
+    return header_->gone.load(std::memory_order_relaxed) != 0;
+  }
+  [[nodiscard]] std::uint64_t produced() const noexcept { return pos_; }
+  [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return header_ != nullptr; }
+
+ private:
+  RingHeader* header_ = nullptr;
+  Slot* slots_ = nullptr;
+  std::uint64_t mask_ = 0;
+  std::uint64_t limit_ = 0;
+  std::uint64_t pos_ = 0;        // of the next frame
+  std::uint64_t head_seen_ = 0;  // the consumer's head when it was last looked at
+};
+
+class RingReader {
+ public:
+  RingReader() = default;
+  explicit RingReader(RingHeader* header) noexcept
+      : header_(header),
+        slots_(reinterpret_cast<const Slot*>(header + 1)),
+        mask_(header->slots - 1),
+        limit_(header->limit),
+        quantum_(header->limit < 4 ? 1 : header->limit / 4) {}
+
+  [[nodiscard]] bool has_frame() const noexcept {
+    // SYNC ring.publish (acquire): pairs with the release in RingWriter::put; the slot's frame is complete.
+    return std::atomic_ref(const_cast<Slot&>(slots_[pos_ & mask_]).home).load(std::memory_order_acquire) == pos_ + 1;
+  }
+  /// Copies out the next frame; needs has_frame(). True when enough is taken for release() to be due.
+  bool take(detail::Descriptor& frame) noexcept {
+    std::memcpy(&frame, &slots_[pos_ & mask_], sizeof frame);
+    return ++pos_ - released_ >= quantum_;
+  }
+  /// Gives the slots that were taken back to the producer; true if there were any.
+  bool release() noexcept {
+    if (released_ == pos_) return false;
+    released_ = pos_;
+    header_->samples.store(samples_, std::memory_order_relaxed);  // a figure for reports, no order needed
+    // SYNC ring.release (release): the frames below are copied; pairs with the acquire in RingWriter::has_room.
+    header_->head.store(pos_, std::memory_order_release);
+    return true;
+  }
+  /// The producer has ended and everything it put was taken.
+  [[nodiscard]] bool drained() const noexcept {
+    // SYNC ring.close (acquire): pairs with RingWriter::close; what was put before is visible, so equal means all.
+    return header_->closed_at.load(std::memory_order_acquire) == pos_;
+  }
+  void leave() noexcept {
+    release();
+    header_->gone.store(1, std::memory_order_relaxed);  // relaxed: see consumer_gone
+  }
+  void count_samples(std::uint64_t n) noexcept { samples_ += n; }
+  [[nodiscard]] std::uint64_t taken() const noexcept { return pos_; }
+  [[nodiscard]] std::uint64_t samples() const noexcept { return samples_; }
+  [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+  [[nodiscard]] std::size_t size_approx() const noexcept {
+    std::size_t n = 0;
+    while (n < limit_ && std::atomic_ref(const_cast<Slot&>(slots_[(pos_ + n) & mask_]).home)
+                                 .load(std::memory_order_relaxed) == pos_ + n + 1)
+      ++n;  // relaxed: a count that may be stale
+    return n;
+  }
+  [[nodiscard]] explicit operator bool() const noexcept { return header_ != nullptr; }
+
+ private:
+  RingHeader* header_ = nullptr;
+  const Slot* slots_ = nullptr;
+  std::uint64_t mask_ = 0;
+  std::uint64_t limit_ = 0;
+  std::uint64_t quantum_ = 1;
+  std::uint64_t pos_ = 0;       // of the next frame
+  std::uint64_t released_ = 0;  // published head
+  std::uint64_t samples_ = 0;
+};
+
+/// For accounting after both ends are gone: how many frames were ever put, found from the stamps where the
+/// producer could not close.
+[[nodiscard]] inline std::uint64_t frames_put(const RingHeader& header) noexcept {
+  const std::uint64_t closed = header.closed_at.load(std::memory_order_acquire);
+  const std::uint64_t head = header.head.load(std::memory_order_acquire);
+  if (closed != kOpen) return closed;
+  auto* slots = reinterpret_cast<Slot*>(const_cast<RingHeader*>(&header) + 1);
+  std::uint64_t pos = head;
+  while (pos - head < header.limit &&
+         std::atomic_ref(slots[pos & (header.slots - 1)].home).load(std::memory_order_acquire) == pos + 1)
+    ++pos;
+  return pos;
+}
+
+}  // namespace weir::shm

@@ -1,0 +1,52 @@
+// Segment: a piece of memory for rings, bells, arenas and control blocks; private to the process, or shared with
+// those that get its file descriptor.
+//
+// Shared ones are memfds: POSIX shared memory that never has a name, so that nothing is left behind whoever is
+// killed when, of mode 0600, and sealed against changing size, so that no neighbour can cut it off under a reader.
+// Move-only; unmaps and closes at the end. Creating and attaching throw; the rest is noexcept.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace weir::shm {
+
+class Segment {
+ public:
+  enum class Sharing : bool { private_memory, shared };
+
+  Segment() = default;
+  /// Zeroed memory of `bytes`, reserved but not committed. `what` names it in errors and in /proc/PID/maps.
+  static Segment create(Sharing sharing, std::size_t bytes, std::string_view what);
+  /// Maps what `fd` holds, which has to be `bytes` long or longer; takes the descriptor over.
+  static Segment attach(int fd, std::size_t bytes, std::string_view what);
+  Segment(Segment&& other) noexcept;
+  Segment& operator=(Segment&& other) noexcept;
+  ~Segment();
+
+  [[nodiscard]] std::byte* data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
+  [[nodiscard]] int fd() const noexcept { return fd_; }  ///< -1 if private
+  [[nodiscard]] bool shared() const noexcept { return fd_ >= 0; }
+  template <class T>
+  [[nodiscard]] T* at(std::size_t offset) const noexcept {
+    return reinterpret_cast<T*>(data_ + offset);
+  }
+  /// Makes sure that these bytes have memory behind them. Throws MemoryError instead of letting the first touch
+  /// end the process.
+  void commit(std::size_t offset, std::size_t bytes) const;
+  /// The mapping stays for the rest of the process: something still points into it.
+  void leak() noexcept;
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  int fd_ = -1;
+};
+
+/// What the system, and the control group, can still give, in bytes.
+[[nodiscard]] std::size_t available_memory();
+
+}  // namespace weir::shm
