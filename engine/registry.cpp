@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <ranges>
+#include <functional>
 
 #include "engine/plan.hpp"
 
@@ -77,10 +77,10 @@ Value fit(std::string_view element, const Parameter& p, const Value& given) {
   return *value;
 }
 
-template <class Names>
-std::string joined(const Names& names) {
+template <class Items, class Name>
+std::string joined(const Items& items, Name name) {
   std::string text;
-  for (const auto& name : names) text += (text.empty() ? "" : ", ") + std::string(name);
+  for (const auto& item : items) text += (text.empty() ? "" : ", ") + std::invoke(name, item);
   return text.empty() ? "none" : text;
 }
 
@@ -112,7 +112,7 @@ Dict fit_parameters(const ElementType& type, std::string_view element_name, cons
   for (const auto& [name, value] : given)
     if (std::ranges::find(type.parameters, name, &Parameter::name) == type.parameters.end())
       throw ParameterError("element '" + std::string(element_name) + "' (" + type.name + ") has no parameter '" + name +
-                           "'; it has: " + joined(type.parameters | std::views::transform(&Parameter::name)));
+                           "'; it has: " + joined(type.parameters, &Parameter::name));
   for (const Parameter& p : type.parameters) {
     if (const Value* value = given.find(p.name)) fitted.set(p.name, fit(element_name, p, *value));
     else if (p.fallback) fitted.set(p.name, *p.fallback);
@@ -127,15 +127,15 @@ Element& make_element(Pipeline& pipeline, std::string_view type_name, ElementOpt
   const ElementType* type = find_element_type(type_name);
   if (!type)
     throw GraphError("there is no element type '" + std::string(type_name) + "'; there are: " +
-                     joined(types() | std::views::keys));
+                     joined(types(), [](const auto& entry) { return entry.first; }));
   options.worker_argdict = fit_parameters(*type, options.name, options.worker_argdict);
   const auto complete = [&](std::vector<std::string>& pads, const std::vector<std::string>& own, bool more, const char* kind) {
     for (const std::string& pad : pads)
       if (!more && std::ranges::find(own, pad) == own.end())
         throw GraphError("element '" + options.name + "' (" + type->name + ") has no " + kind + " pad '" + pad +
-                         "'; it has: " + joined(own));
-    for (const std::string& pad : std::views::reverse(own))
-      if (std::ranges::find(pads, pad) == pads.end()) pads.insert(pads.begin(), pad);
+                         "'; it has: " + joined(own, std::identity()));
+    for (auto pad = own.rbegin(); pad != own.rend(); ++pad)
+      if (std::ranges::find(pads, *pad) == pads.end()) pads.insert(pads.begin(), *pad);
   };
   complete(options.sink_pads, type->sink_pads, type->more_sink_pads, "sink");
   complete(options.source_pads, type->source_pads, type->more_source_pads, "source");

@@ -129,9 +129,10 @@ int Run::poll_timeout() const {
     std::scoped_lock lock(mutex_);
     next = stop_deadline_;
   }
-  const bool starting = std::ranges::any_of(std::views::iota(1u, static_cast<unsigned>(lanes_.size())), [&](unsigned lane) {
-    return lanes_[lane].running && controls_[lane].header().state.load(std::memory_order_relaxed) == LaneState::created;
-  });
+  bool starting = false;
+  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane)
+    starting |= lanes_[lane].running &&
+                controls_[lane].header().state.load(std::memory_order_relaxed) == LaneState::created;
   if (starting) {
     const auto start_deadline =
         shm::Clock::time_point(std::chrono::nanoseconds(start_ns_)) + options_.start_timeout;

@@ -56,13 +56,13 @@ void futex_wake(std::atomic<std::uint32_t>& word, bool shared, int waiters) noex
 }
 
 bool Doorbell::park(const Deadline& deadline) const noexcept {
-  while (bell_->parked.load(std::memory_order_relaxed) != 0) {  // the futex call orders what follows a wake-up
+  // SYNC bell.wake (acquire): pairs with the release in wake(); what the ringer stored before is visible.
+  while (bell_->parked.load(std::memory_order_acquire) != 0) {
     if (!futex_wait(bell_->parked, 1, shared_, deadline)) {
       retract();
       return false;
     }
   }
-  std::atomic_thread_fence(std::memory_order_acquire);  // SYNC bell.wake (acquire): pairs with the release in wake()
   return true;
 }
 

@@ -48,6 +48,12 @@ enum Flag : std::uint8_t {
   kEncoded = 8,  ///< the block holds a Codec's encoding of one object of `type`
 };
 
+struct BlockItems {
+  BlockRef ref;         ///< of a heap block or an object: its BlockHeader* instead
+  std::uint32_t count;  ///< items; bytes if encoded
+  std::uint32_t item_bytes;
+};
+
 /// One cache line: what travels through a ring.
 struct Descriptor {
   /// In a ring slot the stamp (shm/ring.hpp). In a process the BlockHeader* of the payload, or null.
@@ -64,11 +70,7 @@ struct Descriptor {
   std::uint64_t metadata = 0;
   union {
     std::byte scalar[16] = {};
-    struct {
-      BlockRef ref;         ///< of a heap block or an object: its BlockHeader* instead
-      std::uint32_t count;  ///< items; bytes if encoded
-      std::uint32_t item_bytes;
-    } block;
+    BlockItems block;
   };
 };
 static_assert(sizeof(Descriptor) == 64 && std::is_trivially_copyable_v<Descriptor>);
