@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tests/elements_for_tests.hpp"
+#include "elements_for_tests.hpp"
 #include <gtest/gtest.h>
 
 using namespace weir;

@@ -44,7 +44,8 @@ class WEIR_API NullSource : public SourceElement {
 };
 
 template <class R, class T>
-concept RangeOf = std::ranges::input_range<R> && std::constructible_from<T, std::ranges::range_reference_t<R>>;
+concept RangeOf =
+    std::ranges::input_range<R> && std::constructible_from<T, std::ranges::range_reference_t<R>>;
 template <class F, class T>
 concept GeneratorOf = std::invocable<F&> && std::convertible_to<std::invoke_result_t<F&>, std::optional<T>>;
 
