@@ -49,6 +49,7 @@ SignalEOS::SignalEOS() {
 SignalEOS::~SignalEOS() {
   std::scoped_lock lock(mutex);
   if (--living > 0) return;
+  received = 0;
   for (int i = 0; i < 2; ++i) ::sigaction(kSignals[i], &before[i], nullptr);
 }
 

@@ -42,6 +42,7 @@ void Run::supervise() {
   start_lanes();
   // SYNC run.main_done (acquire): pairs with the release at the end of run_main_lane.
   while (lanes_running() || !main_done_.load(std::memory_order_acquire)) poll_once();
+  collect_error(kMainLane);
   conclude();
   {
     std::scoped_lock lock(mutex_);
@@ -212,7 +213,11 @@ void Run::collect_error(std::uint32_t lane) {
     return;
   }
   const WorkerError error(text(record.element), text(record.pad), record.frame, text(record.type), text(record.text));
-  add_error(std::make_exception_ptr(error), error.what());
+  // weir's own verdicts on a frame keep their type; anything else is the element's.
+  std::exception_ptr thrown = std::make_exception_ptr(error);
+  if (error.type == "weir::SpecError") thrown = std::make_exception_ptr(SpecError(error.what()));
+  if (error.type == "weir::PayloadError") thrown = std::make_exception_ptr(PayloadError(error.what()));
+  add_error(thrown, error.what());
 }
 
 void Run::mark_terminated(std::uint32_t lane) noexcept {

@@ -206,6 +206,6 @@ INSTANTIATE_TEST_SUITE_P(Placements, Everywhere,
                                          Placement{"Processes", Mode::process, false, false},
                                          Placement{"OneProcess", Mode::process, true, false},
                                          Placement{"ProcessesAndThreads", Mode::process, false, true}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace

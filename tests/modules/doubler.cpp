@@ -1,0 +1,5 @@
+#include "doubler.hpp"
+
+using namespace weir::test;
+
+WEIR_WORKER(Doubler);

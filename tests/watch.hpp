@@ -1,0 +1,152 @@
+// What tests of runs that may hang, crash or leak share: a watchdog, a wait for a condition, a census of what a run
+// may leave behind, and a child program with its output.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace weir::test {
+
+using namespace std::chrono_literals;
+
+/// Sanitizers make everything slower; a watchdog is no speed test.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kSlowness = 6;
+#else
+inline constexpr int kSlowness = 1;
+#endif
+
+/// Ends the test program, with a message, unless it is gone in time.
+class Watchdog {
+ public:
+  explicit Watchdog(std::chrono::nanoseconds time) : thread_([this, time] { guard(time); }) {}
+  ~Watchdog() {
+    {
+      std::scoped_lock lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+ private:
+  void guard(std::chrono::nanoseconds time) {
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, time * kSlowness, [&] { return done_; })) return;
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    std::fprintf(stderr, "watchdog: %s has not ended in time\n", info ? info->name() : "the test");
+    std::abort();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;
+};
+
+/// Looks again and again until it holds; false after the time. For what other processes do and nobody announces.
+template <class Holds>
+[[nodiscard]] bool eventually(Holds&& holds, std::chrono::nanoseconds time = 10s) {
+  const auto end = std::chrono::steady_clock::now() + time * kSlowness;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(500us);
+  }
+  return true;
+}
+
+/// The first word after the name in /proc/PID/stat: R, S (sleeps), T (stopped), Z…; 0 if there is no such process.
+inline char process_state(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const std::size_t end = text.rfind(')');
+  return end == std::string::npos || end + 2 >= text.size() ? '\0' : text[end + 2];
+}
+
+/// What a run may leave behind in this process and in the system.
+struct Census {
+  std::multiset<std::string> descriptors;  // what they point to
+  std::multiset<std::string> mappings;     // of weir's memory
+  std::set<std::string> shared;            // entries of /dev/shm
+  std::size_t threads = 0;
+
+  static Census take() {
+    namespace fs = std::filesystem;
+    Census census;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator("/proc/self/fd", ignored)) {
+      const std::string target = fs::read_symlink(entry.path(), ignored).string();
+      if (!ignored && !target.ends_with("/fd")) census.descriptors.insert(target);  // not the one that lists them
+    }
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);)
+      if (line.find("memfd:weir") != std::string::npos) census.mappings.insert(line.substr(line.find("memfd:")));
+    for (const auto& entry : fs::directory_iterator("/dev/shm", ignored))
+      if (entry.path().filename().string().find("weir") != std::string::npos) census.shared.insert(entry.path());
+    for (const auto& entry : fs::directory_iterator("/proc/self/task", ignored)) census.threads += entry.exists(ignored);
+    return census;
+  }
+};
+
+/// A fixture with a watchdog whose tests leave nothing behind.
+class LeavesNothing : public testing::Test {
+ protected:
+  explicit LeavesNothing(std::chrono::nanoseconds time = 30s) : watchdog_(time), before_(Census::take()) {}
+  void TearDown() override { expect_nothing_left(); }
+  void expect_nothing_left() const {
+    errno = 0;
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
+    EXPECT_EQ(errno, ECHILD);
+    const Census now = Census::take();
+    EXPECT_EQ(now.descriptors, before_.descriptors);
+    EXPECT_EQ(now.mappings, before_.mappings);
+    EXPECT_EQ(now.shared, before_.shared);
+    // A thread that was joined may still stand in /proc for a moment.
+    EXPECT_TRUE(eventually([&] { return Census::take().threads <= before_.threads; })) << "a thread is left";
+  }
+
+ private:
+  Watchdog watchdog_;
+  Census before_;
+};
+
+/// Calls it and returns the exception of type E that it throws; fails the test otherwise.
+template <class E, class Call>
+[[nodiscard]] std::optional<E> thrown(Call&& call) {
+  try {
+    call();
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const E& error) {
+    return error;
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << "something else was thrown: " << error.what();
+  }
+  return std::nullopt;
+}
+
+inline std::string program_path(const std::string& name) { return std::string(WEIR_TEST_BINARY_DIR) + "/program_" + name; }
+
+}  // namespace weir::test

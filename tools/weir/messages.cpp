@@ -1,0 +1,58 @@
+#include "tools/weir/messages.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include <weir/weir.hpp>
+
+#include "tools/weir/description_parts.hpp"
+
+namespace weir::tool {
+namespace {
+
+std::string content_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// Empty where the problem has no place in the pipeline.
+std::string excerpt_of(const Where& where, const std::string& pipeline) {
+  if (where.line == 0) return {};
+  return excerpt(where.source == kTextSource ? pipeline : content_of(where.source), where);
+}
+
+}  // namespace
+
+void say(std::string_view message) {
+  std::string lines;
+  for (bool more = true; more;) {
+    const std::size_t end = message.find('\n');
+    more = end != std::string_view::npos;
+    lines += "weir: " + printable(message.substr(0, end)) + "\n";
+    if (more) message.remove_prefix(end + 1);
+  }
+  std::fputs(lines.c_str(), stderr);  // at once, so that lines of several threads don't mix
+}
+
+void say(const std::vector<DescriptionError>& problems, const std::string& pipeline) {
+  for (const DescriptionError& problem : problems) {
+    say(problem.what());
+    const std::string shown = excerpt_of(problem.where, pipeline);
+    if (!shown.empty()) std::fputs((shown + "\n").c_str(), stderr);
+  }
+}
+
+std::string describe(const std::exception& error) {
+  const auto* worker = dynamic_cast<const WorkerError*>(&error);
+  if (worker == nullptr) return error.what();
+  std::string text = "element '" + worker->element + "'";
+  if (worker->frame > 0) {
+    text += worker->pad.empty() ? "" : ", pad '" + worker->pad + "'";
+    text += ", frame " + std::to_string(worker->frame);
+  }
+  text += ": " + worker->text;
+  return worker->type.starts_with("weir::") ? text : text + " (" + worker->type + ")";
+}
+
+}  // namespace weir::tool

@@ -1,0 +1,152 @@
+#include "tools/weir/settings.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "tools/weir/description_parts.hpp"
+#include "tools/weir/suggest.hpp"
+
+namespace weir::tool {
+namespace {
+
+constexpr std::string_view kForAll = "--set *.";
+
+const Parameter* find_parameter(const std::vector<Parameter>& parameters, std::string_view name) {
+  const auto found = std::ranges::find(parameters, name, &Parameter::name);
+  return found == parameters.end() ? nullptr : &*found;
+}
+
+/// The value as the parameter's type reads it: text as written, and 1e6 for an integer.
+weir::Value value_for(const Parameter& parameter, const Setting& setting) {
+  if (parameter.type == ParameterType::text) return setting.text;
+  const auto* real = std::get_if<double>(&setting.value);
+  constexpr double kExact = 9007199254740992;  // 2^53
+  if (parameter.type == ParameterType::integer && real != nullptr && std::abs(*real) <= kExact &&
+      std::trunc(*real) == *real)
+    return static_cast<std::int64_t>(*real);
+  return setting.value;
+}
+
+/// Checks one setting by the engine's own rules, so that each problem has its own place.
+std::optional<weir::Value> fit_one(const ElementDescription& element, const Parameter& parameter,
+                                   const Setting* setting, std::vector<DescriptionError>& problems) {
+  Dict given;
+  if (setting != nullptr) given.set(parameter.name, value_for(parameter, *setting));
+  try {
+    const ElementType only{.name = element.type, .summary = {}, .parameters = {parameter}};
+    const Dict fitted = fit_parameters(only, element.name, given);
+    const weir::Value* value = fitted.find(parameter.name);
+    return value == nullptr ? std::nullopt : std::optional(*value);
+  } catch (const Error& error) {
+    problems.emplace_back(setting != nullptr ? setting->where : element.where, error.what());
+    return std::nullopt;
+  }
+}
+
+void put_common(ElementOptions& options, const std::string& name, const weir::Value& value) {
+  if (name == "mode") options.mode = mode_from(std::get<std::string>(value));
+  if (name == "queue") options.queue_maxsize = static_cast<std::size_t>(std::get<std::int64_t>(value));
+  if (name == "lane") options.lane = static_cast<std::size_t>(std::get<std::int64_t>(value));
+}
+
+/// Whether the element may be given a setting of this name.
+bool has_setting(const ElementDescription& element, std::string_view name) {
+  const ElementType* type = find_element_type(element.type);
+  return find_parameter(common_parameters(), name) != nullptr ||
+         (type != nullptr && find_parameter(type->parameters, name) != nullptr);
+}
+
+}  // namespace
+
+const std::vector<Parameter>& common_parameters() {
+  static const std::vector<Parameter> parameters{
+      {.name = "mode",
+       .type = ParameterType::text,
+       .help = "where its worker runs; else the pipeline's --mode",
+       .choices = {"main", "thread", "process"}},
+      {.name = "queue",
+       .type = ParameterType::integer,
+       .help = "frames that each of its queues holds at most",
+       .fallback = std::int64_t{ElementOptions{}.queue_maxsize},
+       .min = 1,
+       .max = 1 << 24},
+      {.name = "lane",
+       .type = ParameterType::integer,
+       .help = "workers of one mode with the same number share a thread or a process; else each has its own",
+       .min = 0,
+       .max = 1 << 16}};
+  return parameters;
+}
+
+std::vector<std::string> setting_names(const ElementType& type) {
+  std::vector<std::string> names;
+  for (const Parameter& parameter : type.parameters) names.push_back(parameter.name);
+  for (const Parameter& parameter : common_parameters()) names.push_back(parameter.name);
+  return names;
+}
+
+ElementOptions options_of(const ElementDescription& element, const ElementType& type,
+                          std::vector<DescriptionError>& problems) {
+  ElementOptions options{.name = element.name};
+  for (const Setting& setting : element.settings) {
+    if (find_parameter(type.parameters, setting.name) != nullptr) continue;
+    if (const Parameter* common = find_parameter(common_parameters(), setting.name)) {
+      if (const auto value = fit_one(element, *common, &setting, problems))
+        put_common(options, setting.name, *value);
+    } else {
+      problems.emplace_back(setting.where, "element " + quoted(element.name) + " (" + type.name +
+                                               ") has no parameter " + quoted(setting.name) + "; " +
+                                               suggestion(setting.name, setting_names(type)));
+    }
+  }
+  for (const Parameter& parameter : type.parameters) {
+    const auto given = std::ranges::find(element.settings, parameter.name, &Setting::name);
+    const Setting* setting = given == element.settings.end() ? nullptr : &*given;
+    if (const auto value = fit_one(element, parameter, setting, problems))
+      options.worker_argdict.set(parameter.name, *value);
+  }
+  return options;
+}
+
+void put_setting(ElementDescription& element, Setting setting) {
+  const auto found = std::ranges::find(element.settings, setting.name, &Setting::name);
+  if (found == element.settings.end()) element.settings.push_back(std::move(setting));
+  else *found = std::move(setting);
+}
+
+void apply_override(Description& description, const std::string& text) {
+  const Where where{"--set " + text, 0, 0};
+  const std::size_t equals = text.find('=');
+  const std::size_t point = text.substr(0, equals).find('.');
+  if (equals == std::string::npos || point == std::string::npos || point == 0 || point + 1 == equals)
+    throw DescriptionError(where, "write it as ELEMENT.NAME=VALUE, or *.NAME=VALUE for all elements");
+  const std::string element = text.substr(0, point);
+  const std::string name = text.substr(point + 1, equals - point - 1);
+  const std::string word = text.substr(equals + 1);
+  if (!bad_character(word).empty()) throw DescriptionError(where, "it holds " + bad_character(word) + "; remove it");
+  const Setting setting{.name = name, .value = value_of(word), .text = word, .where = where};
+
+  std::vector<std::string> names;
+  std::vector<std::string> known;
+  bool put = false;
+  for (ElementDescription& e : description.elements) {
+    names.push_back(e.name);
+    const ElementType* type = find_element_type(e.type);
+    if (type != nullptr) std::ranges::copy(setting_names(*type), std::back_inserter(known));
+    if (element == "*" ? !has_setting(e, name) : e.name != element) continue;
+    put_setting(e, setting);
+    put = true;
+  }
+  if (put) return;
+  if (element != "*")
+    throw DescriptionError(where, "no element is called " + quoted(element) + "; " + suggestion(element, names));
+  std::ranges::sort(known);
+  known.erase(std::ranges::unique(known).begin(), known.end());
+  throw DescriptionError(where, "no element has a parameter " + quoted(name) + "; " + suggestion(name, known));
+}
+
+bool is_for_all(const Setting& setting) { return setting.where.source.starts_with(kForAll); }
+
+}  // namespace weir::tool

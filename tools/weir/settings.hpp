@@ -1,0 +1,34 @@
+// The settings of an element: those that every element has (mode, queue, lane), its type's parameters, and what
+// --set makes of them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <weir/registry.hpp>
+
+#include "tools/weir/description.hpp"
+
+namespace weir::tool {
+
+/// mode=, queue= and lane=, described as parameters are.
+const std::vector<Parameter>& common_parameters();
+
+/// The names of a type's parameters, the common ones last.
+std::vector<std::string> setting_names(const ElementType& type);
+
+/// The element's options, without pads, with all its settings checked; what is wrong is added to `problems`.
+ElementOptions options_of(const ElementDescription& element, const ElementType& type,
+                          std::vector<DescriptionError>& problems);
+
+/// Replaces the setting of this name, or adds it.
+void put_setting(ElementDescription& element, Setting setting);
+
+/// One --set: ELEMENT.NAME=VALUE, or *.NAME=VALUE for all elements that have it. Throws DescriptionError.
+void apply_override(Description& description, const std::string& text);
+
+/// Whether a setting comes from a --set for all elements, which asks no single one for it.
+bool is_for_all(const Setting& setting);
+
+}  // namespace weir::tool
