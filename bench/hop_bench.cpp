@@ -67,7 +67,7 @@ void HopRoundTrip(benchmark::State& state) {
 }
 BENCHMARK(HopRoundTrip)
     ->ArgNames({"mode", "bytes"})
-    ->ArgsProduct({{static_cast<int>(Mode::thread), static_cast<int>(Mode::process)}, {0, 4096}})
+    ->ArgsProduct({{static_cast<int>(Mode::main), static_cast<int>(Mode::thread), static_cast<int>(Mode::process)}, {0, 4096}})
     ->Iterations(3)
     ->UseManualTime()
     ->Unit(benchmark::kNanosecond);

@@ -73,6 +73,8 @@ void Island::turn() {
       current = &stage;
       run_stage(stage);
     }
+  } catch (const LaneFailure&) {
+    throw;  // of a worker that was polled for an element
   } catch (const std::exception& error) {
     fail(*current, demangle(typeid(error).name()), error.what());
   } catch (const Interrupted&) {

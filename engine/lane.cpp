@@ -3,6 +3,8 @@
 #include <ctime>
 
 #include <algorithm>
+#include <exception>
+#include <typeinfo>
 
 namespace weir::engine {
 
@@ -75,6 +77,17 @@ bool Lane::poll(Task& task) {
   return result != Poll::idle;
 }
 
+bool Lane::poll_workers() {
+  bool progressed = false;
+  for (auto& task : tasks_)
+    if (!task->finished && task->is_worker()) progressed |= poll(*task);
+  return progressed;
+}
+
+bool Lane::workers_ready() {
+  return std::ranges::any_of(tasks_, [](auto& t) { return !t->finished && t->is_worker() && t->ready(); });
+}
+
 bool Lane::turn() {
   bool progressed = false;
   for (auto& task : tasks_)
@@ -99,6 +112,9 @@ bool Lane::run() {
     }
   } catch (const LaneFailure& failure) {
     record_error(control_.header().error, failure.element, failure.pad, failure.frame, failure.type, failure.text);
+    failed = true;
+  } catch (const std::exception& error) {  // the lane's own, such as no memory for an EOS frame
+    record_error(control_.header().error, spec_.name, "", 0, demangle(typeid(error).name()), error.what());
     failed = true;
   }
   const bool completed = !failed && all_finished();

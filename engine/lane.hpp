@@ -32,6 +32,7 @@ class Task {
   virtual Poll poll() = 0;
   /// The run was stopped or the lane failed: gives up its ends without draining.
   virtual void abandon() noexcept = 0;
+  [[nodiscard]] virtual bool is_worker() const noexcept { return false; }
   bool finished = false;
 };
 
@@ -63,6 +64,9 @@ class Lane {
   [[nodiscard]] Task* task(std::size_t i) noexcept { return tasks_.at(i).get(); }
   /// One poll of a task that has not finished; notes when it has. True if it got on.
   static bool poll(Task& task);
+  /// For an element that waits for its worker on this very lane: one poll of each worker. True if one got on.
+  bool poll_workers();
+  [[nodiscard]] bool workers_ready();
   [[nodiscard]] bool shared() const noexcept { return tasks_.size() > 1; }
   [[nodiscard]] bool stopping() const noexcept {
     // SYNC lane.stop (acquire): pairs with the release in Run::request_stop.

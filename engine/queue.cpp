@@ -20,6 +20,15 @@ bool stopped(const Outlet& outlet) noexcept { return outlet.lane().stopping() ||
 
 shm::Deadline after(std::chrono::nanoseconds timeout) { return shm::Clock::now() + timeout; }
 
+/// The worker is on the element's own lane: nobody else will poll it.
+void poll_until_frame(Inlet& inlet, const shm::Deadline& deadline) {
+  Lane& lane = inlet.lane();
+  while (!inlet.has_frame() && !inlet.drained() && !stopped(inlet)) {
+    if (lane.poll_workers()) continue;
+    if (!lane.wait([&] { return lane.stopping() || lane.workers_ready(); }, deadline)) return;
+  }
+}
+
 std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono::nanoseconds> timeout) {
   std::optional<Frame> frame(std::in_place);
   Lane& lane = inlet.lane();
@@ -29,17 +38,21 @@ std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono
   }
   lane.note_empty();
   if (!may_wait || inlet.drained()) return std::nullopt;
-  if (inlet.is_local() || (lane.shared() && !inlet.element_side)) {
+  if ((inlet.is_local() || lane.shared()) && !inlet.element_side) {
     if (timeout) lane.wake_at(*after(*timeout));
     return std::nullopt;
   }
   const shm::Deadline deadline = timeout ? after(*timeout) : std::nullopt;
-  lane.wait(
-      [&] {
-        return inlet.has_frame() || inlet.drained() || stopped(inlet) ||
-               (inlet.for_source && lane.end_of_stream_requested());
-      },
-      deadline);
+  if (inlet.is_local()) {
+    poll_until_frame(inlet, deadline);
+  } else {
+    lane.wait(
+        [&] {
+          return inlet.has_frame() || inlet.drained() || stopped(inlet) ||
+                 (inlet.for_source && lane.end_of_stream_requested());
+        },
+        deadline);
+  }
   if (!inlet.try_take(*frame)) return std::nullopt;
   lane.note_progress();
   return frame;

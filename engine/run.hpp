@@ -38,6 +38,9 @@ struct PipelineMemory {
   std::vector<std::shared_ptr<Memory>> kept;
 };
 
+/// Whether a frame somewhere still has a share of one of the blocks.
+[[nodiscard]] bool holds_frames(const Memory& memory);
+
 class Run : public std::enable_shared_from_this<Run> {
  public:
   Run(Pipeline& pipeline, Options options);

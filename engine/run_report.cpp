@@ -17,8 +17,7 @@ void Run::conclude() {
     islands_.clear();
     for (LaneRun& lane : lanes_) lane.lane.reset();
     release_left_frames();
-    const bool held = std::ranges::any_of(memory_->arenas, [](const auto& arena) { return shm::blocks_lent(arena.second) != 0; });
-    if (held) pipeline_memory_->kept.push_back(memory_);
+    if (holds_frames(*memory_)) pipeline_memory_->kept.push_back(memory_);
   }
   if (signals_) {
     forget_on_signal(wake_fd_);

@@ -1,4 +1,5 @@
 // The start of a run: plan, memory, main lane, and what connects elements to their workers.
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,10 @@ namespace weir::engine {
 PipelineMemory::PipelineMemory()
     : main_bell(shm::Segment::create(shm::Segment::Sharing::shared, sizeof(shm::Bell), "bell")),
       doorbell(new (main_bell.data()) shm::Bell, shm::Barrier::fence, true) {}
+
+bool holds_frames(const Memory& memory) {
+  return std::ranges::any_of(memory.arenas, [](const auto& arena) { return shm::blocks_lent(arena.second) != 0; });
+}
 
 Run::Run(Pipeline& pipeline, Options options)
     : pipeline_(pipeline), options_(std::move(options)), memory_(std::make_shared<Memory>()) {}
@@ -80,6 +85,7 @@ void Run::make_memory() {
       plan_.several_processes ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory;
   if (!pipeline_.memory_) pipeline_.memory_ = std::make_shared<PipelineMemory>();
   pipeline_memory_ = pipeline_.memory_;
+  std::erase_if(pipeline_memory_->kept, [](const auto& memory) { return !holds_frames(*memory); });
   memory_->bells[kMainLane] =
       shm::Segment::attach(::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, 0), sizeof(shm::Bell), "bell");
   for (const LaneSpec& lane : plan_.lanes) {

@@ -30,6 +30,7 @@ class Worker final : public Task {
   bool ready() override;
   Poll poll() override;
   void abandon() noexcept override;
+  [[nodiscard]] bool is_worker() const noexcept override { return true; }
 
   // For WorkerContext.
   std::optional<WorkerContext::PadFrame> get_any(std::optional<std::chrono::nanoseconds> timeout);
