@@ -37,8 +37,11 @@ bool Run::all_sinks_ended() const noexcept {
 // sinks that are elsewhere do.
 void Run::drain_workers() {
   Lane& lane = *lanes_[kMainLane].lane;
-  for (ElementEnds& ends : element_ends_)
+  for (ElementEnds& ends : element_ends_) {
+    if (ends.outlets.empty()) continue;
+    Event(&ends.shutdown).set();  // a source's commands being over does not end it: this does
     for (Outlet* outlet : ends.outlets) outlet->close();
+  }
   const auto has_results = [](const ElementEnds& ends) {
     return std::ranges::any_of(ends.inlets, [](const Inlet* inlet) { return inlet->has_frame(); });
   };
