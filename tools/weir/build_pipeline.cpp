@@ -14,7 +14,8 @@ namespace weir::tool {
 namespace {
 
 /// An element without a worker runs on the main lane whatever mode= says, so that should not be said.
-void check_mode(const ElementDescription& element, const Element& made, std::vector<DescriptionError>& problems) {
+void check_mode(const ElementDescription& element, const Element& made,
+                std::vector<DescriptionError>& problems) {
   if (dynamic_cast<const Parallelized*>(&made) != nullptr) return;
   const auto mode = std::ranges::find(element.settings, "mode", &Setting::name);
   if (mode == element.settings.end() || mode->text == to_string(Mode::main) || is_for_all(*mode)) return;
@@ -52,7 +53,8 @@ std::unique_ptr<Pipeline> build_pipeline(const Description& description) {
   const Graph graph = make_graph(description, problems);
   std::vector<ElementOptions> options;
   for (const Node& node : graph.nodes)
-    options.push_back(node.type == nullptr ? ElementOptions{} : options_of(*node.element, *node.type, problems));
+    options.push_back(node.type == nullptr ? ElementOptions{}
+                                           : options_of(*node.element, *node.type, problems));
 
   auto pipeline = std::make_unique<Pipeline>();
   if (problems.empty()) make_elements(*pipeline, graph, std::move(options), problems);

@@ -13,15 +13,15 @@
 
 namespace weir::tool {
 
-/// Makes the elements and links them. Throws PipelineProblems with everything that is wrong: types, parameters,
-/// pads, links, and what the elements themselves say. Nothing runs, no file is opened.
+/// Makes the elements and links them. Throws PipelineProblems with everything that is wrong: types,
+/// parameters, pads, links, and what the elements themselves say. Nothing runs, no file is opened.
 std::unique_ptr<Pipeline> build_pipeline(const Description& description);
 
 /// Reads the text or the TOML file and applies the --set values in their order. Throws DescriptionError.
 Description read_description(const std::string& text_or_file, const std::vector<std::string>& overrides = {});
 
-/// The words of a command line as one text. A word NAME=VALUE whose value has blanks was quoted in the shell, and
-/// is quoted again.
+/// The words of a command line as one text. A word NAME=VALUE whose value has blanks was quoted in the shell,
+/// and is quoted again.
 std::string join_words(const std::vector<std::string>& words);
 
 }  // namespace weir::tool

@@ -4,12 +4,12 @@
 namespace weir::tool {
 
 enum ExitCode : int {
-  kOk = 0,           ///< also after a Ctrl+C where everything drained
-  kFailed = 1,       ///< an element failed, a worker died, a report could not be written
-  kUsage = 2,        ///< wrong arguments, or a pipeline that is wrong
-  kDiffers = 3,      ///< --compare: threads and processes gave different bytes
-  kUnbalanced = 4,   ///< frames are missing in the ledger
-  kStopped = 130,    ///< a second Ctrl+C stopped the run; a first one cut a --compare short
+  kOk = 0,          ///< also after a Ctrl+C where everything drained
+  kFailed = 1,      ///< an element failed, a worker died, a report could not be written
+  kUsage = 2,       ///< wrong arguments, or a pipeline that is wrong
+  kDiffers = 3,     ///< --compare: threads and processes gave different bytes
+  kUnbalanced = 4,  ///< frames are missing in the ledger
+  kStopped = 130,   ///< a second Ctrl+C stopped the run; a first one cut a --compare short
 };
 
 inline constexpr const char* kExitCodes =

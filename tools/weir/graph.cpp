@@ -33,7 +33,8 @@ class GraphMaker {
     // Pads that are named are taken before others are chosen, wherever they stand.
     for (const bool named : {true, false})
       for (std::size_t i = 0; i < edges.size(); ++i)
-        if (edges[i] && description_.links[i].sink.pad.empty() != named && !end_edge(*edges[i], description_.links[i]))
+        if (edges[i] && description_.links[i].sink.pad.empty() != named &&
+            !end_edge(*edges[i], description_.links[i]))
           edges[i].reset();
     for (std::size_t i = 0; i < edges.size(); ++i)
       if (edges[i]) add_edge(std::move(*edges[i]), description_.links[i].sink.where);
@@ -51,9 +52,8 @@ class GraphMaker {
     } else {
       std::vector<std::string> known;
       for (const ElementType* type : element_types()) known.push_back(type->name);
-      problems_.emplace_back(element.where,
-                             "there is no element type " + quoted(element.type) + "; " +
-                                 suggestion(element.type, known));
+      problems_.emplace_back(element.where, "there is no element type " + quoted(element.type) + "; " +
+                                                suggestion(element.type, known));
     }
     index_.emplace(element.name, graph_.nodes.size());
     graph_.nodes.push_back(std::move(node));
@@ -62,7 +62,8 @@ class GraphMaker {
   /// Its source pad. Nothing where an end is of an unknown type: what may be wrong there follows from that.
   std::optional<Edge> begin_edge(const LinkDescription& link) {
     if (!link.settings.empty()) {
-      problems_.emplace_back(link.settings[0].where, "a link has no parameter " + quoted(link.settings[0].name) +
+      problems_.emplace_back(link.settings[0].where, "a link has no parameter " +
+                                                         quoted(link.settings[0].name) +
                                                          "; set queue= at the element that it leads to");
     }
     Edge edge{.from = index_.at(link.source.element), .to = index_.at(link.sink.element)};
@@ -82,8 +83,10 @@ class GraphMaker {
 
   /// The sink's pad still counts as linked, if it is clear which one.
   std::optional<Edge> give_up(const Edge& edge, const LinkDescription& link) {
-    if (link.sink.pad.empty()) open_ended_.push_back(edge.to);
-    else taken_.emplace(std::pair(edge.to, link.sink.pad), link.sink.where);
+    if (link.sink.pad.empty())
+      open_ended_.push_back(edge.to);
+    else
+      taken_.emplace(std::pair(edge.to, link.sink.pad), link.sink.where);
     return std::nullopt;
   }
 
@@ -117,8 +120,9 @@ class GraphMaker {
   std::string choose_sink_pad(const Edge& edge, const LinkDescription& link) {
     Node& node = graph_.nodes[edge.to];
     std::vector<std::string> free;
-    std::ranges::copy_if(node.sink_pads, std::back_inserter(free),
-                         [&](const std::string& pad) { return !taken_.contains({edge.to, pad}); });
+    std::ranges::copy_if(node.sink_pads, std::back_inserter(free), [&](const std::string& pad) {
+      return !taken_.contains({edge.to, pad});
+    });
     if (free.size() == 1) return free.front();
     if (free.empty() && node.type->more_sink_pads) {
       int number = 0;
@@ -134,8 +138,8 @@ class GraphMaker {
                                                   "); a sink pad takes one source");
     } else {
       problems_.emplace_back(link.sink.where, quoted(node.element->name) + " has several free sink pads (" +
-                                                  listed(free) + "); name one, such as " + node.element->name +
-                                                  "." + free.front());
+                                                  listed(free) + "); name one, such as " +
+                                                  node.element->name + "." + free.front());
       open_ended_.push_back(edge.to);
     }
     return {};
@@ -156,8 +160,8 @@ class GraphMaker {
 
   void add_edge(Edge edge, const Where& where) {
     if (reaches(edge.to, edge.from)) {
-      problems_.emplace_back(where, "the link from " + quoted(graph_.nodes[edge.from].element->name) + " to " +
-                                        quoted(graph_.nodes[edge.to].element->name) +
+      problems_.emplace_back(where, "the link from " + quoted(graph_.nodes[edge.from].element->name) +
+                                        " to " + quoted(graph_.nodes[edge.to].element->name) +
                                         " closes a cycle; frames flow one way only, so remove a link of it");
       return;
     }
@@ -184,7 +188,8 @@ class GraphMaker {
       const Node& node = graph_.nodes[i];
       const auto add = [&](const char* kind, const std::string& pad, const char* advice) {
         problems_.emplace_back(node.element->where, std::string(kind) + " pad " + quoted(pad) + " of " +
-                                                        quoted(node.element->name) + " is not linked; " + advice);
+                                                        quoted(node.element->name) + " is not linked; " +
+                                                        advice);
       };
       for (const std::string& pad : node.source_pads)
         if (!has(linked_sources_[i], pad)) add("source", pad, "link it to an element that takes its frames");
@@ -205,10 +210,11 @@ class GraphMaker {
   std::vector<DescriptionError>& problems_;
   Graph graph_;
   std::unordered_map<std::string, std::size_t> index_;
-  std::map<std::pair<std::size_t, std::string>, Where> taken_;           ///< sink pads, and where they were linked
-  std::map<std::size_t, std::vector<std::string>> linked_sources_;       ///< source pads that are linked
-  std::map<std::size_t, std::vector<std::size_t>> followers_;            ///< nodes that a node is linked to
-  std::vector<std::size_t> open_ended_;  ///< nodes where a link ends that has no pad, as something else is wrong
+  std::map<std::pair<std::size_t, std::string>, Where> taken_;      ///< sink pads, and where they were linked
+  std::map<std::size_t, std::vector<std::string>> linked_sources_;  ///< source pads that are linked
+  std::map<std::size_t, std::vector<std::size_t>> followers_;       ///< nodes that a node is linked to
+  std::vector<std::size_t>
+      open_ended_;  ///< nodes where a link ends that has no pad, as something else is wrong
 };
 
 }  // namespace

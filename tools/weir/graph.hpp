@@ -1,5 +1,5 @@
-// The graph that a description means: each element with its type and all its pads, each link between two named
-// pads. Links that name no pad get one here.
+// The graph that a description means: each element with its type and all its pads, each link between two
+// named pads. Links that name no pad get one here.
 #pragma once
 
 #include <cstddef>
@@ -31,11 +31,11 @@ struct Graph {
   std::vector<Edge> edges;  ///< those that are possible
 };
 
-/// Adds all that is wrong with types, pads and links to `problems`: what is unknown, ambiguous, linked twice or not
-/// at all, in a cycle, and a pipeline without a sink.
+/// Adds all that is wrong with types, pads and links to `problems`: what is unknown, ambiguous, linked twice
+/// or not at all, in a cycle, and a pipeline without a sink.
 ///
-/// A link that names no pad begins at the element's first source pad, and ends at its only sink pad that no other
-/// link takes; where an element makes sink pads as they are named, at a new one: in0, in1, ….
+/// A link that names no pad begins at the element's first source pad, and ends at its only sink pad that no
+/// other link takes; where an element makes sink pads as they are named, at a new one: in0, in1, ….
 Graph make_graph(const Description& description, std::vector<DescriptionError>& problems);
 
 }  // namespace weir::tool

@@ -28,7 +28,8 @@ class UsageError : public std::runtime_error {
 /// Each line of the message with "weir: " before it.
 void say(std::string_view message);
 
-/// The problems, each with the line of the pipeline that it is in. `pipeline` is the text, or the TOML file's name.
+/// The problems, each with the line of the pipeline that it is in. `pipeline` is the text, or the TOML file's
+/// name.
 void say(const std::vector<DescriptionError>& problems, const std::string& pipeline);
 
 /// What an exception of a run says to somebody who did not write the element: where, how far, and what.

@@ -11,10 +11,10 @@
 namespace weir::tool {
 namespace {
 
-/// 1.23, 12.3, 123
-std::string three_digits(double number) {
-  return fmt::format("{:.{}f}", number, number < 9.995 ? 2 : number < 99.95 ? 1 : 0);
-}
+// From here on a number is written with one digit fewer after the point, as it would be rounded up to.
+constexpr double kTen = 9.995;
+constexpr double kHundred = 99.95;
+constexpr double kThousand = 999.5;
 
 std::string blanks(std::size_t width, const std::string& text) {
   return std::string(width - std::min(width, width_of(text)), ' ');
@@ -28,29 +28,30 @@ std::string with_commas(std::uint64_t number) {
   return digits;
 }
 
-std::string shown_rate(double per_second) {
-  if (per_second >= 999.5e6) return three_digits(per_second * 1e-9) + " G";
-  if (per_second >= 999.5e3) return three_digits(per_second * 1e-6) + " M";
-  return per_second >= 999.5 ? with_commas(static_cast<std::uint64_t>(per_second + 0.5)) : three_digits(per_second);
+std::string counted(std::uint64_t number, const std::string& what) {
+  return with_commas(number) + " " + what + (number == 1 ? "" : "s");
 }
 
-std::string shown_seconds(double seconds) {
-  if (seconds <= 0) return "-";
-  if (seconds < 999.5e-9) return fmt::format("{:.0f} ns", seconds * 1e9);
-  if (seconds < 999.5e-6) return three_digits(seconds * 1e6) + " µs";
-  if (seconds < 999.5e-3) return three_digits(seconds * 1e3) + " ms";
-  if (seconds < 120) return three_digits(seconds) + " s";
-  return fmt::format("{} min {:.0f} s", static_cast<int>(seconds / 60), seconds - 60 * static_cast<int>(seconds / 60));
+Scale scale_of_seconds(double seconds) {
+  if (seconds < kThousand * 1e-9) return {1e9, " ns"};
+  if (seconds < kThousand * 1e-6) return {1e6, " µs"};
+  if (seconds < kThousand * 1e-3) return {1e3, " ms"};
+  return {1, " s"};
 }
 
-std::string shown_bytes(std::uint64_t bytes) {
-  constexpr double kUnit = 1024;
-  const auto number = static_cast<double>(bytes);
-  if (bytes < 1024) return fmt::format("{} bytes", bytes);
-  if (number < kUnit * kUnit) return three_digits(number / kUnit) + " KiB";
-  if (number < kUnit * kUnit * kUnit) return three_digits(number / kUnit / kUnit) + " MiB";
-  return three_digits(number / kUnit / kUnit / kUnit) + " GiB";
+Scale scale_of_rate(double per_second) {
+  if (per_second >= kThousand * 1e6) return {1e-9, " G"};
+  if (per_second >= kThousand * 1e3) return {1e-6, " M"};
+  return {1, ""};
 }
+
+std::string scaled(double number, const Scale& scale) {
+  const double n = number * scale.factor;
+  if (n >= kThousand) return with_commas(static_cast<std::uint64_t>(n + 0.5));
+  return fmt::format("{:.{}f}", n, n < kTen ? 2 : n < kHundred ? 1 : 0);
+}
+
+std::string with_unit(double number, const Scale& scale) { return scaled(number, scale) + scale.unit; }
 
 std::size_t width_of(const std::string& text) {
   return static_cast<std::size_t>(
@@ -66,7 +67,8 @@ std::uint64_t bytes_from(const std::string& text) {
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   const std::string unit(rest, end);
   const int shift = unit.empty() ? 0 : unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : -1;
-  if (error != std::errc() || shift < 0 || number == 0 || number > (std::numeric_limits<std::uint64_t>::max() >> shift))
+  if (error != std::errc() || shift < 0 || number == 0 ||
+      number > (std::numeric_limits<std::uint64_t>::max() >> shift))
     throw UsageError("--memory " + text + " is no number of bytes; write one such as 500K, 64M or 2G");
   return number << shift;
 }

@@ -1,6 +1,7 @@
-// How numbers read in reports.
+// How numbers read in reports: three digits that count, in the unit that suits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -9,14 +10,21 @@ namespace weir::tool {
 /// 1,234,567
 std::string with_commas(std::uint64_t number);
 
-/// Three or more digits that count: 1.23, 45.6, 1,234; with k, M, G where that is shorter: "1.23 M".
-std::string shown_rate(double per_second);
+/// "1 frame", "1,234 frames"
+std::string counted(std::uint64_t number, const std::string& what);
 
-/// In the unit that suits: "12.3 µs", "4.56 ms", "7.89 s", "12 min 3 s"; "-" where it was not measured (0).
-std::string shown_seconds(double seconds);
+/// What to multiply a number with before it is written with this unit.
+struct Scale {
+  double factor = 1;
+  const char* unit = "";
+};
+Scale scale_of_seconds(double seconds);  ///< ns, µs, ms, s
+Scale scale_of_rate(double per_second);  ///< thousands as they are, then M and G
 
-/// "1.2 KiB", "3 bytes".
-std::string shown_bytes(std::uint64_t bytes);
+/// "1.23", "45.6", "1,234"
+std::string scaled(double number, const Scale& scale);
+/// The same with its unit: "1.23 ms".
+std::string with_unit(double number, const Scale& scale);
 
 /// How many columns it takes on a terminal.
 std::size_t width_of(const std::string& text);

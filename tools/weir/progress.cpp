@@ -38,9 +38,9 @@ void Progress::draw(std::uint64_t frames) {
   const auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(now - start_).count();
   last_drawn_ = now;
   last_frames_ = frames;
-  const std::string line = fmt::format("{}  {} frames  {} frames/s  {}:{:02}:{:02}", label_, with_commas(frames),
-                                       with_commas(static_cast<std::uint64_t>(rate)), elapsed / 3600,
-                                       elapsed / 60 % 60, elapsed % 60);
+  const std::string line =
+      fmt::format("{}  {} frames  {} frames/s  {}:{:02}:{:02}", label_, with_commas(frames),
+                  with_unit(rate, scale_of_rate(rate)), elapsed / 3600, elapsed / 60 % 60, elapsed % 60);
   std::fputs(("\r\x1b[K" + cut(line)).c_str(), stderr);
   std::fflush(stderr);
 }

@@ -1,4 +1,5 @@
-// The progress line on a terminal: what it runs, frames, frames a second, time. Redrawn in place and gone at the end.
+// The progress line on a terminal: what it runs, frames, frames a second, time. Redrawn in place and gone at
+// the end.
 #pragma once
 
 #include <chrono>

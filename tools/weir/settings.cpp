@@ -112,8 +112,10 @@ ElementOptions options_of(const ElementDescription& element, const ElementType& 
 
 void put_setting(ElementDescription& element, Setting setting) {
   const auto found = std::ranges::find(element.settings, setting.name, &Setting::name);
-  if (found == element.settings.end()) element.settings.push_back(std::move(setting));
-  else *found = std::move(setting);
+  if (found == element.settings.end())
+    element.settings.push_back(std::move(setting));
+  else
+    *found = std::move(setting);
 }
 
 void apply_override(Description& description, const std::string& text) {
@@ -125,7 +127,8 @@ void apply_override(Description& description, const std::string& text) {
   const std::string element = text.substr(0, point);
   const std::string name = text.substr(point + 1, equals - point - 1);
   const std::string word = text.substr(equals + 1);
-  if (!bad_character(word).empty()) throw DescriptionError(where, "it holds " + bad_character(word) + "; remove it");
+  if (!bad_character(word).empty())
+    throw DescriptionError(where, "it holds " + bad_character(word) + "; remove it");
   const Setting setting{.name = name, .value = value_of(word), .text = word, .where = where};
 
   std::vector<std::string> names;
@@ -141,10 +144,12 @@ void apply_override(Description& description, const std::string& text) {
   }
   if (put) return;
   if (element != "*")
-    throw DescriptionError(where, "no element is called " + quoted(element) + "; " + suggestion(element, names));
+    throw DescriptionError(where,
+                           "no element is called " + quoted(element) + "; " + suggestion(element, names));
   std::ranges::sort(known);
   known.erase(std::ranges::unique(known).begin(), known.end());
-  throw DescriptionError(where, "no element has a parameter " + quoted(name) + "; " + suggestion(name, known));
+  throw DescriptionError(where,
+                         "no element has a parameter " + quoted(name) + "; " + suggestion(name, known));
 }
 
 bool is_for_all(const Setting& setting) { return setting.where.source.starts_with(kForAll); }

@@ -1,4 +1,5 @@
-// The settings of an element: those that every element has (mode, queue, lane), its type's parameters, and what
+// The settings of an element: those that every element has (mode, queue, lane), its type's parameters, and
+// what
 // --set makes of them.
 #pragma once
 

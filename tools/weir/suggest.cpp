@@ -23,8 +23,8 @@ std::size_t slips(std::string_view a, std::string_view b) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const bool same = folded(a[i - 1]) == folded(b[j - 1]);
       now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (same ? 0 : 1)});
-      const bool swapped = i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) &&
-                           folded(a[i - 2]) == folded(b[j - 1]);
+      const bool swapped =
+          i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) && folded(a[i - 2]) == folded(b[j - 1]);
       if (swapped) now[j] = std::min(now[j], before[j - 2] + 1);
     }
     std::swap(before, last);
@@ -36,7 +36,8 @@ std::size_t slips(std::string_view a, std::string_view b) {
 /// The beginning of a name, or a part of it between underscores: "wav" for "wav_source".
 bool is_part(std::string_view part, std::string_view name) {
   constexpr std::size_t kShortest = 3;
-  return part.size() >= kShortest && ("_" + std::string(name)).find("_" + std::string(part)) != std::string::npos;
+  return part.size() >= kShortest &&
+         ("_" + std::string(name)).find("_" + std::string(part)) != std::string::npos;
 }
 
 std::vector<std::string> near(std::string_view wrong, const std::vector<std::string>& known) {
@@ -52,7 +53,8 @@ std::vector<std::string> near(std::string_view wrong, const std::vector<std::str
     found.push_back(name);
   }
   if (found.empty())
-    std::ranges::copy_if(known, std::back_inserter(found), [&](const auto& name) { return is_part(wrong, name); });
+    std::ranges::copy_if(known, std::back_inserter(found),
+                         [&](const auto& name) { return is_part(wrong, name); });
   return found;
 }
 

@@ -7,8 +7,8 @@
 
 namespace weir::tool {
 
-/// "did you mean 'low'?", with up to three names that a slip or two away from `wrong`; else "there are low, high",
-/// or "there are none".
+/// "did you mean 'low'?", with up to three names that a slip or two away from `wrong`; else "there are low,
+/// high", or "there are none".
 std::string suggestion(std::string_view wrong, const std::vector<std::string>& known);
 
 /// "low, high", or "none".

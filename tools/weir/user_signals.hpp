@@ -1,5 +1,5 @@
-// Ctrl+C while the command works: it ends runs in order and no file is left behind, so no signal of the user's may
-// end the process itself. A closed terminal (SIGHUP) counts as a Ctrl+C.
+// Ctrl+C while the command works: it ends runs in order and no file is left behind, so no signal of the
+// user's may end the process itself. A closed terminal (SIGHUP) counts as a Ctrl+C.
 #pragma once
 
 #include <csignal>

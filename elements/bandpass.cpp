@@ -1,0 +1,103 @@
+// bandpass: lets a band of frequencies through, by a linear-phase FIR filter.
+//
+// Every frame comes back with its own time stamp, length, flags and metadata, and filtered samples: frames wait
+// until the filter has seen what their last samples need of the future, half its length, so nothing is delayed
+// against its time stamp. A gap ends one signal and begins another.
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "elements/dsp/fir_design.hpp"
+#include "elements/dsp/fir_filter.hpp"
+#include "elements/samples.hpp"
+#include "weir/weir.hpp"
+
+namespace weir::elements {
+namespace {
+
+class Filter {
+ public:
+  void take(Frame frame, const WorkerContext& ctx) {
+    if (!frame.is_gap()) {
+      const auto samples = samples_of(std::as_const(frame));
+      if (!filter_ && !samples.empty()) filter_.emplace(taps(ctx, rate_of(frame)), channels_of(frame));
+      if (filter_) filter_->push(samples);
+    }
+    if (filter_ && (frame.is_gap() || frame.eos())) filter_->finish();
+    waiting_.push_back(std::move(frame));
+  }
+
+  // The next frame whose samples the filter has ready.
+  std::optional<Frame> next() {
+    if (waiting_.empty()) return {};
+    Frame& first = waiting_.front();
+    if (first.is_gap()) {
+      if (filter_) filter_->reset();  // finished, and all of it taken
+    } else if (first.has_data()) {
+      if (filter_->available() < first.count()) return {};
+      filter_->take(samples_of(first));
+    }
+    std::optional<Frame> frame(std::move(first));
+    waiting_.pop_front();
+    return frame;
+  }
+
+ private:
+  static std::vector<float> taps(const WorkerContext& ctx, double rate) {
+    return dsp::design_bandpass({.low_hz = ctx.arg<double>("low"),
+                                 .high_hz = ctx.arg<double>("high"),
+                                 .transition_hz = ctx.arg<double>("transition"),
+                                 .attenuation_db = ctx.arg<double>("attenuation")},
+                                rate);
+  }
+
+  std::optional<dsp::FirFilter> filter_;  // made when the rate is known
+  std::deque<Frame> waiting_;
+};
+
+}  // namespace
+
+class Bandpass : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    auto& filter = ctx.state<Filter>();
+    filter.take(std::move(*frame), ctx);
+    while (auto filtered = filter.next()) ctx.outq().put(std::move(*filtered));
+  }
+};
+
+WEIR_WORKER(weir::elements::Bandpass);
+WEIR_ELEMENT(Bandpass,
+             {.name = "bandpass",
+              .summary = "lets the frequencies from low to high through; linear phase, no delay in the time stamps",
+              .sink_pads = {"in"},
+              .source_pads = {"out"},
+              .parameters = {{.name = "low",
+                              .type = ParameterType::real,
+                              .help = "lower edge of the pass band, above 0",
+                              .min = 0,
+                              .unit = "Hz"},
+                             {.name = "high",
+                              .type = ParameterType::real,
+                              .help = "upper edge of the pass band, above low and below half the rate",
+                              .min = 0,
+                              .unit = "Hz"},
+                             {.name = "transition",
+                              .type = ParameterType::real,
+                              .help = "width of the transitions outside the band, up to low; 0: a quarter of the "
+                                      "smaller of low and high - low",
+                              .fallback = Value(0.0),
+                              .min = 0,
+                              .unit = "Hz"},
+                             {.name = "attenuation",
+                              .type = ParameterType::real,
+                              .help = "of what lies beyond the transitions",
+                              .fallback = Value(60.0),
+                              .min = 20,
+                              .max = 140,
+                              .unit = "dB"}}});
+
+}  // namespace weir::elements

@@ -1,0 +1,88 @@
+// checksum_sink: one number for all that came, to compare runs by: payloads, time stamps, specs and flags of all
+// frames, in order.
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "elements/files.hpp"
+#include "elements/samples.hpp"
+#include "weir/weir.hpp"
+
+namespace weir::elements {
+namespace {
+
+// Words are folded in by multiplication with an odd number, as in FNV-1a, and a shift that carries the high bits
+// down; eight bytes at a time, so that it keeps up with large blocks. Against chance, not against forgery.
+class Hash {
+ public:
+  void add(std::uint64_t word) noexcept {
+    value_ = (value_ ^ word) * 0x9E37'79B9'7F4A'7C15U;
+    value_ ^= value_ >> 32;
+  }
+  void add(std::span<const std::byte> bytes) noexcept {
+    add(bytes.size());
+    while (!bytes.empty()) {
+      std::uint64_t word = 0;
+      const auto count = std::min(bytes.size(), sizeof word);
+      std::memcpy(&word, bytes.data(), count);
+      add(word);
+      bytes = bytes.subspan(count);
+    }
+  }
+  [[nodiscard]] std::uint64_t value() const noexcept { return value_; }
+
+ private:
+  std::uint64_t value_ = 0xCBF2'9CE4'8422'2325U;
+};
+
+class Checksum {
+ public:
+  explicit Checksum(const WorkerContext& ctx) : file_(ctx.arg<std::string>("path")) {}
+
+  void take(const Frame& frame, WorkerContext& ctx) {
+    const auto payload = bytes_of(frame);
+    hash_.add((frame.eos() ? 1U : 0U) | (frame.is_gap() ? 2U : 0U));
+    hash_.add(static_cast<std::uint64_t>(frame.time()));
+    hash_.add(static_cast<std::uint64_t>(frame.type()) << 32 | frame.rate());
+    hash_.add(frame.channels());
+    hash_.add(payload);
+    ++frames_;
+    bytes_ += payload.size();
+    if (!frame.eos()) return;
+    const std::string text = fmt::format("{:016x} {} {}\n", hash_.value(), frames_, bytes_);
+    file_.write(std::as_bytes(std::span(text)), ctx);
+    file_.commit();
+  }
+
+ private:
+  OutputFile file_;
+  Hash hash_;
+  std::uint64_t frames_ = 0, bytes_ = 0;
+};
+
+}  // namespace
+
+class ChecksumSink : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& checksum = ctx.state<Checksum>(ctx);  // first of all: a path that can't be written shows at once
+    if (const auto frame = ctx.inq().get()) checksum.take(*frame, ctx);
+  }
+};
+
+WEIR_WORKER(weir::elements::ChecksumSink);
+WEIR_ELEMENT(ChecksumSink,
+             {.name = "checksum_sink",
+              .summary = "writes one line for all that came: 64-bit hash, frames, payload bytes",
+              .sink_pads = {"in"},
+              .parameters = {{.name = "path",
+                              .type = ParameterType::text,
+                              .help = "file for the line, - for standard output; it is PATH.part until it is whole",
+                              .fallback = Value("-")}}});
+
+}  // namespace weir::elements

@@ -1,0 +1,203 @@
+#include "elements/files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+namespace weir::elements {
+namespace {
+
+constexpr int kPatienceMs = 100;  // how long a pipe may keep a worker from seeing that the run ends
+constexpr std::string_view kOutputAdvice = "check path=";
+
+bool wait_for(int fd, short what) {
+  pollfd state{.fd = fd, .events = what, .revents = 0};
+  return ::poll(&state, 1, kPatienceMs) > 0;  // an error or a hang-up counts, too: the next call tells which
+}
+
+// Writing to a pipe without reader sends SIGPIPE to the writing thread. While this lives it stays pending, and
+// the write fails with EPIPE; one that came meanwhile is taken away, so nobody else's handler sees it.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::sigemptyset(&only_);
+    ::sigaddset(&only_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &only_, &before_);
+  }
+  ~WithoutSigpipe() {
+    const timespec now{};
+    if (!was_pending_) ::sigtimedwait(&only_, nullptr, &now);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+
+ private:
+  sigset_t only_{}, before_{};
+  bool was_pending_;
+};
+
+}  // namespace
+
+void fail_file(std::string_view verb, const std::string& path, int error, std::string_view advice) {
+  throw Error(fmt::format("can't {} '{}': {}; {}", verb, path, std::strerror(error), advice));
+}
+
+void check_output(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) fail_file("write", path, EISDIR, "path= takes a file");
+    if (::access(path.c_str(), W_OK) != 0) fail_file("write", path, errno, kOutputAdvice);
+    return;
+  }
+  if (errno != ENOENT || path.empty()) fail_file("write", path, errno, kOutputAdvice);
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) return;
+  fail_file("write", path, errno, errno == ENOENT ? "make its directory first" : kOutputAdvice);
+}
+
+int FileDescriptor::close() noexcept {
+  const int fd = std::exchange(fd_, -1);
+  return fd <= STDERR_FILENO || ::close(fd) == 0 ? 0 : errno;
+}
+
+InputFile::InputFile(const std::string& path) : path_(path), fd_(STDIN_FILENO) {
+  if (path != "-") fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", path, errno, "check path=");
+  if (S_ISDIR(status.st_mode)) fail_file("read", path, EISDIR, "path= takes a file");
+  if (!S_ISREG(status.st_mode)) return;
+  size_ = static_cast<std::uint64_t>(status.st_size);
+  if (*size_ == 0) throw Error(fmt::format("'{}' is empty; path= takes a file with samples in it", path));
+}
+
+std::optional<std::size_t> InputFile::read(std::span<std::byte> bytes) {
+  if (!size_ && !wait_for(fd(), POLLIN)) return std::nullopt;
+  for (;;) {
+    const ssize_t count = ::read(fd(), bytes.data(), bytes.size());
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno == EAGAIN) return std::nullopt;  // a descriptor that the host made non-blocking
+    if (errno != EINTR) fail_file("read", path_, errno, "check the file and its disk");
+  }
+}
+
+OutputFile::OutputFile(const std::string& path) : path_(path), target_(path), fd_(STDOUT_FILENO) {
+  struct stat status {};
+  if (path != "-") {
+    check_output(path);
+    const bool exists = ::stat(path.c_str(), &status) == 0;
+    if (exists && !S_ISREG(status.st_mode)) {
+      fd_.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+      if (fd_.get() < 0) fail_file("open", path, errno, kOutputAdvice);
+    } else {
+      if (exists) target_ = std::filesystem::canonical(path).string();
+      open_part();
+      if (exists) (void)::fchmod(fd_.get(), status.st_mode & 0777);  // as the file that it replaces
+    }
+  }
+  if (::fstat(fd_.get(), &status) != 0) fail_file("write", path, errno, kOutputAdvice);
+  const bool regular = S_ISREG(status.st_mode);
+  seekable_ = path != "-" && ::lseek(fd_.get(), 0, SEEK_CUR) >= 0;
+  waits_ = !regular && !seekable_;
+}
+
+void OutputFile::open_part() {
+  part_ = target_ + ".part";
+  fd_.reset(::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  if (fd_.get() < 0) fail_file("open", part_, errno, kOutputAdvice);
+  struct stat opened {}, named {};
+  const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_.get(), &opened) == 0 &&
+                      ::stat(part_.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
+  if (!locked) {
+    const std::string part = std::exchange(part_, {});
+    throw Error(fmt::format("can't write '{}': another element or program is writing it (it holds '{}'); give each "
+                            "a path= of its own",
+                            path_, part));
+  }
+  if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", part_, errno, kOutputAdvice);
+}
+
+OutputFile::~OutputFile() {
+  if (!part_.empty() && size_ == 0) ::unlink(part_.c_str());
+}
+
+void OutputFile::write(std::span<const std::byte> bytes, WorkerContext& ctx) {
+  if (seekable_) {
+    if (!write_at(size_, bytes)) fail();
+    return;
+  }
+  const WithoutSigpipe without_sigpipe;
+  while (!bytes.empty()) write_some(bytes, ctx);
+}
+
+// One step of what can't seek: a pipe, or the standard output wherever it goes.
+void OutputFile::write_some(std::span<const std::byte>& bytes, WorkerContext& ctx) {
+  if (waits_ && !wait_for(fd_.get(), POLLOUT)) {
+    if (ctx.should_stop()) throw Interrupted();
+    return;
+  }
+  // A pipe that says it has room has this much.
+  const std::size_t step = waits_ ? std::min<std::size_t>(bytes.size(), PIPE_BUF) : bytes.size();
+  const ssize_t count = ::write(fd_.get(), bytes.data(), step);
+  if (count >= 0) {
+    size_ += static_cast<std::uint64_t>(count);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  } else if (errno != EINTR && errno != EAGAIN) {
+    error_ = errno;
+    fail();
+  }
+}
+
+bool OutputFile::write_at(std::uint64_t position, std::span<const std::byte> bytes) noexcept {
+  while (!bytes.empty() && error_ == 0) {
+    const ssize_t count = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(position));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      error_ = count < 0 ? errno : EIO;
+      break;
+    }
+    position += static_cast<std::uint64_t>(count);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    size_ = std::max(size_, position);
+  }
+  return error_ == 0;
+}
+
+void OutputFile::fail() const {
+  std::string advice = error_ == EPIPE    ? "what reads it has ended"
+                       : error_ == ENOSPC ? "make room, or choose another path="
+                                          : "check path= and its disk";
+  if (!part_.empty() && size_ != 0) advice += fmt::format("; what was written so far is in '{}'", part_);
+  fail_file("write", path_ == "-" ? "standard output" : path_, error_, advice);
+}
+
+void OutputFile::commit() {
+  if (failed()) fail();
+  if (part_.empty()) {
+    error_ = fd_.close();
+  } else {
+    // What is only found out when the bytes reach the disk, or its server, is found out here.
+    if (::fsync(fd_.get()) != 0 && errno != EINVAL && errno != ENOSYS) error_ = errno;
+    if (error_ == 0 && ::rename(part_.c_str(), target_.c_str()) != 0) error_ = errno;
+    const int closed = fd_.close();  // after the rename: whoever waits for the lock finds the part gone
+    if (error_ == 0) error_ = closed;
+  }
+  if (failed()) fail();
+  part_.clear();
+}
+
+}  // namespace weir::elements

@@ -1,0 +1,98 @@
+// Files, pipes and standard streams as elements read and write them: opened with errors that say what to do,
+// written so that nothing is lost and nothing half-written passes for whole. One thread per object.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "weir/weir.hpp"
+
+namespace weir::elements {
+
+/// Throws Error: "can't <verb> '<path>': <what errno means>; <advice>".
+[[noreturn]] void fail_file(std::string_view verb, const std::string& path, int error, std::string_view advice);
+
+/// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there.
+void check_output(const std::string& path);
+
+/// A file descriptor that is closed at the end, unless it is a standard stream.
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd = -1) noexcept : fd_(fd) {}
+  ~FileDescriptor() { (void)close(); }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  void reset(int fd) noexcept { (void)close(), fd_ = fd; }
+  int close() noexcept;  ///< 0, or errno
+
+ private:
+  int fd_;
+};
+
+/// A file to read, or with "-" the standard input. Throws Error if it is missing, a directory, or empty.
+class InputFile {
+ public:
+  explicit InputFile(const std::string& path);
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// Bytes in it; nothing for what is not a regular file.
+  [[nodiscard]] std::optional<std::uint64_t> size() const noexcept { return size_; }
+  /// Reads up to bytes.size(), 0 at the end. Nothing: none came for a tenth of a second, from a pipe say, and the
+  /// caller should let its lane see whether the run is to end. Throws Error.
+  std::optional<std::size_t> read(std::span<std::byte> bytes);
+
+ private:
+  std::string path_;
+  FileDescriptor fd_;
+  std::optional<std::uint64_t> size_;
+};
+
+/// A file to write, or with "-" the standard output.
+///
+/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + ".part", and
+/// that is what an error, a crash or a full disk leaves, with all that was written: the earlier file stays
+/// untouched, and a part is never taken for the whole. Pipes and devices are written to directly.
+class OutputFile {
+ public:
+  /// Throws Error if it can't be written, or another OutputFile of any process is writing it.
+  explicit OutputFile(const std::string& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+  /// Whether write_at() may go back.
+  [[nodiscard]] bool seekable() const noexcept { return seekable_; }
+
+  /// Appends. A pipe that nobody reads makes it wait, in steps, so that it leaves with Interrupted when the
+  /// worker is stopped; one whose reader has gone is an Error, not a signal.
+  void write(std::span<const std::byte> bytes, WorkerContext& ctx);
+  /// Writes somewhere, for C callbacks that no exception may cross: false on failure, then fail() throws it.
+  [[nodiscard]] bool write_at(std::uint64_t position, std::span<const std::byte> bytes) noexcept;
+  [[nodiscard]] bool failed() const noexcept { return error_ != 0; }
+  [[noreturn]] void fail() const;
+
+  /// All is written: makes sure of it and gives the file its name.
+  void commit();
+
+ private:
+  void open_part();
+  void write_some(std::span<const std::byte>& bytes, WorkerContext& ctx);
+
+  std::string path_;
+  std::string target_;  // the file itself, where path is a symbolic link
+  std::string part_;    // empty: path is written directly
+  FileDescriptor fd_;
+  std::uint64_t size_ = 0;
+  bool seekable_ = false;
+  bool waits_ = false;  // a pipe, a socket or a terminal: a write may block
+  int error_ = 0;       // errno of the first write that failed
+};
+
+}  // namespace weir::elements

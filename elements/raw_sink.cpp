@@ -1,0 +1,64 @@
+// raw_sink: bare numbers, in the machine's byte order, to a file, a pipe or the standard output.
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "elements/files.hpp"
+#include "elements/samples.hpp"
+#include "weir/weir.hpp"
+
+namespace weir::elements {
+namespace {
+
+class Writer {
+ public:
+  explicit Writer(const WorkerContext& ctx)
+      : file_(ctx.arg<std::string>("path")), type_(ctx.arg<std::string>("type")) {}
+
+  void take(const Frame& frame, WorkerContext& ctx) {
+    if (frame.has_data()) {
+      if (type_ != "any" && type_ != short_name(frame.type()))
+        throw PayloadError(fmt::format("type={} is to be written, this frame has {}; leave type= out, or change what "
+                                       "comes before",
+                                       type_, short_name(frame.type())));
+      const auto bytes = bytes_of(frame);
+      if (!frame.is_gap()) file_.write(bytes, ctx);
+      else file_.write(std::vector<std::byte>(bytes.size()), ctx);  // of the same length, and nothing in it
+    }
+    if (frame.eos()) file_.commit();
+  }
+
+ private:
+  OutputFile file_;
+  std::string type_;
+};
+
+}  // namespace
+
+class RawSink : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& writer = ctx.state<Writer>(ctx);  // first of all: a path that can't be written shows at once
+    if (const auto frame = ctx.inq().get()) writer.take(*frame, ctx);
+  }
+};
+
+WEIR_WORKER(weir::elements::RawSink);
+WEIR_ELEMENT(RawSink, {.name = "raw_sink",
+                       .summary = "writes the bare numbers of all frames to a file, a pipe or the standard output",
+                       .sink_pads = {"in"},
+                       .parameters = {{.name = "path",
+                                       .type = ParameterType::text,
+                                       .help = "the file, which is PATH.part until it is whole; - for standard "
+                                               "output",
+                                       .fallback = Value("-")},
+                                      {.name = "type",
+                                       .type = ParameterType::text,
+                                       .help = "the only type to accept; any: whatever comes",
+                                       .fallback = Value("any"),
+                                       .choices = {"any", "u8", "i16", "i32", "i64", "f32", "f64"}}}});
+
+}  // namespace weir::elements

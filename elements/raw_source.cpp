@@ -1,0 +1,141 @@
+// raw_source: bare numbers, in the machine's byte order, from a file, a pipe or the standard input.
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "elements/files.hpp"
+#include "weir/weir.hpp"
+
+namespace weir::elements {
+namespace {
+
+template <class T>
+Frame loan(std::size_t count, const FrameOptions& options) {
+  return Frame::loan<T>(count, options);
+}
+template <class T>
+std::span<std::byte> bytes_in(Frame& frame) {
+  return std::as_writable_bytes(frame.data<T>());
+}
+
+struct ItemType {
+  const char* name;
+  std::size_t bytes;
+  Frame (*loan)(std::size_t, const FrameOptions&);
+  std::span<std::byte> (*bytes_in)(Frame&);
+};
+template <class T>
+constexpr ItemType item_type(const char* name) {
+  return {name, sizeof(T), loan<T>, bytes_in<T>};
+}
+constexpr ItemType kTypes[]{item_type<std::uint8_t>("u8"), item_type<std::int16_t>("i16"),
+                            item_type<std::int32_t>("i32"), item_type<float>("f32"), item_type<double>("f64")};
+
+const ItemType& type_named(const std::string& name) {
+  for (const ItemType& type : kTypes)
+    if (name == type.name) return type;
+  throw ParameterError("there is no type=" + name);
+}
+
+class Reader {
+ public:
+  explicit Reader(const WorkerContext& ctx)
+      : file_(ctx.arg<std::string>("path")),
+        type_(type_named(ctx.arg<std::string>("type"))),
+        rate_(ctx.arg<std::uint32_t>("rate")),
+        channels_(ctx.arg<std::uint16_t>("channels")),
+        block_(ctx.arg<std::size_t>("block")) {
+    if (file_.size() && *file_.size() % instant_bytes() != 0) cut_off(*file_.size() % instant_bytes());
+  }
+
+  // The next block once it is full, the last one with EOS. Nothing: a pipe has no more for now.
+  std::optional<Frame> next() {
+    if (!frame_.has_data()) {
+      frame_ = type_.loan(block_ * channels_, {.time = time_, .rate = rate_, .channels = channels_});
+      filled_ = 0;
+    }
+    const auto bytes = type_.bytes_in(frame_);
+    while (filled_ < bytes.size()) {
+      const auto count = file_.read(bytes.subspan(filled_));
+      if (!count) return {};
+      if (*count == 0) return last();
+      filled_ += *count;
+    }
+    time_ += static_cast<std::int64_t>(block_);
+    return std::exchange(frame_, {});
+  }
+
+ private:
+  [[nodiscard]] std::size_t instant_bytes() const noexcept { return type_.bytes * channels_; }
+
+  Frame last() {
+    if (filled_ % instant_bytes() != 0) cut_off(filled_ % instant_bytes());
+    if (filled_ == 0) return Frame(FrameOptions{.eos = true, .time = time_, .rate = rate_, .channels = channels_});
+    frame_.shrink(filled_ / type_.bytes);
+    frame_.set_eos();
+    return std::exchange(frame_, {});
+  }
+
+  [[noreturn]] void cut_off(std::size_t left_over) const {
+    throw Error(fmt::format("'{}' ends within a sample: {} channels of {} take {} bytes, {} are left over; check type= "
+                            "and channels=, or get the file whole",
+                            file_.path(), channels_, type_.name, instant_bytes(), left_over));
+  }
+
+  InputFile file_;
+  const ItemType& type_;
+  std::uint32_t rate_;
+  std::uint16_t channels_;
+  std::size_t block_;
+  Frame frame_;  // being filled
+  std::size_t filled_ = 0;
+  std::int64_t time_ = 0;
+};
+
+}  // namespace
+
+class RawSource : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (auto frame = ctx.state<Reader>(ctx).next()) ctx.outq().put(std::move(*frame));
+  }
+};
+
+WEIR_WORKER(weir::elements::RawSource);
+WEIR_ELEMENT(RawSource, {.name = "raw_source",
+                         .summary = "reads bare numbers from a file, a pipe or the standard input",
+                         .source_pads = {"out"},
+                         .parameters = {{.name = "path",
+                                         .type = ParameterType::text,
+                                         .help = "the file; - for standard input",
+                                         .fallback = Value("-")},
+                                        {.name = "type",
+                                         .type = ParameterType::text,
+                                         .help = "type of a number, in the machine's byte order",
+                                         .fallback = Value("f32"),
+                                         .choices = {"u8", "i16", "i32", "f32", "f64"}},
+                                        {.name = "rate",
+                                         .type = ParameterType::integer,
+                                         .help = "samples a second; 0: not said",
+                                         .fallback = Value(std::int64_t{0}),
+                                         .min = 0,
+                                         .max = 4294967295.0,
+                                         .unit = "Hz"},
+                                        {.name = "channels",
+                                         .type = ParameterType::integer,
+                                         .help = "channels, interleaved",
+                                         .fallback = Value(std::int64_t{1}),
+                                         .min = 1,
+                                         .max = 65535},
+                                        {.name = "block",
+                                         .type = ParameterType::integer,
+                                         .help = "samples per channel in a frame",
+                                         .fallback = Value(std::int64_t{1024}),
+                                         .min = 1,
+                                         .max = 1 << 24,
+                                         .unit = "samples"}}});
+
+}  // namespace weir::elements

@@ -1,0 +1,123 @@
+// spectrogram: draws the columns that stft gives as a picture, written as PNG at the end of the stream.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "elements/dsp/level.hpp"
+#include "elements/dsp/spectrogram_picture.hpp"
+#include "elements/files.hpp"
+#include "elements/samples.hpp"
+#include "weir/weir.hpp"
+
+namespace weir::elements {
+namespace {
+
+class Drawing {
+ public:
+  explicit Drawing(const WorkerContext& ctx) : path_(ctx.arg<std::string>("path")) {
+    check_output(path_);  // now, not after hours of samples
+    spec_.title = ctx.arg<std::string>("title");
+    spec_.max_hz = ctx.arg<double>("max_hz");
+    spec_.scale =
+        ctx.arg<std::string>("scale") == "mel" ? dsp::FrequencyScale::mel : dsp::FrequencyScale::linear;
+    spec_.range_db = ctx.arg<double>("range");
+    spec_.width = ctx.arg<int>("width");
+    spec_.height = ctx.arg<int>("height");
+  }
+
+  void take(const Frame& frame) {
+    if (frame.is_gap()) gap_ = true;
+    else if (frame.has_data()) add(frame);
+    if (!frame.eos()) return;
+    if (!picture_) picture_.emplace(spec_);  // it says that there was nothing
+    dsp::write_png(picture_->render(), path_);
+  }
+
+ private:
+  void add(const Frame& frame) {
+    const auto levels = samples_of(frame);
+    const std::size_t bins = channels_of(frame);
+    if (!picture_) begin(frame);
+    if (gap_ && frame.time() > next_time_) {
+      const std::vector<float> silence(bins, dsp::kSilenceDb);
+      for (; next_time_ < frame.time(); next_time_ += hop_) picture_->add_column(silence);
+    }
+    gap_ = false;
+    for (std::size_t i = 0; i < levels.size(); i += bins) picture_->add_column(levels.subspan(i, bins));
+    next_time_ = frame.time() + static_cast<std::int64_t>(instants_of(frame)) * hop_;
+  }
+
+  void begin(const Frame& first) {
+    if (!first.metadata().contains("hop") || first.channels() < 2)
+      throw Error("it takes the columns that stft gives; link an stft before it");
+    hop_ = first.metadata().get<std::int64_t>("hop");
+    spec_.rate_hz = rate_of(first);
+    spec_.size = (channels_of(first) - 1) * 2;
+    spec_.hop = static_cast<std::size_t>(hop_);
+    next_time_ = first.time();
+    picture_.emplace(spec_);
+  }
+
+  std::string path_;
+  dsp::SpectrogramSpec spec_;
+  std::optional<dsp::SpectrogramPicture> picture_;
+  std::int64_t hop_ = 0;
+  std::int64_t next_time_ = 0;  // of the column that follows
+  bool gap_ = false;            // before the next frame
+};
+
+}  // namespace
+
+class Spectrogram : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& drawing = ctx.state<Drawing>(ctx);  // first of all: a path that can't be written shows at once
+    if (const auto frame = ctx.inq().get()) drawing.take(*frame);
+  }
+};
+
+WEIR_WORKER(weir::elements::Spectrogram);
+WEIR_ELEMENT(Spectrogram, {.name = "spectrogram",
+                           .summary = "draws what stft gives: time, frequency and level, in a PNG file",
+                           .sink_pads = {"in"},
+                           .parameters = {{.name = "path", .type = ParameterType::text, .help = "the PNG file"},
+                                          {.name = "title",
+                                           .type = ParameterType::text,
+                                           .help = "a line above the picture",
+                                           .fallback = Value("")},
+                                          {.name = "scale",
+                                           .type = ParameterType::text,
+                                           .help = "frequency axis; mel: as the ear spaces pitch",
+                                           .fallback = Value("mel"),
+                                           .choices = {"mel", "linear"}},
+                                          {.name = "max_hz",
+                                           .type = ParameterType::real,
+                                           .help = "top of the frequency axis; 0: half the rate",
+                                           .fallback = Value(0.0),
+                                           .min = 0,
+                                           .unit = "Hz"},
+                                          {.name = "range",
+                                           .type = ParameterType::real,
+                                           .help = "from the loudest level down to the darkest colour",
+                                           .fallback = Value(80.0),
+                                           .min = 1,
+                                           .max = 400,
+                                           .unit = "dB"},
+                                          {.name = "width",
+                                           .type = ParameterType::integer,
+                                           .help = "of the plot without its axes",
+                                           .fallback = Value(std::int64_t{1200}),
+                                           .min = 300,
+                                           .max = 8000,
+                                           .unit = "pixels"},
+                                          {.name = "height",
+                                           .type = ParameterType::integer,
+                                           .help = "of the plot without its axes",
+                                           .fallback = Value(std::int64_t{600}),
+                                           .min = 300,
+                                           .max = 8000,
+                                           .unit = "pixels"}}});
+
+}  // namespace weir::elements

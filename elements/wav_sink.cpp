@@ -1,0 +1,263 @@
+// wav_sink: writes samples to an audio file.
+//
+// The file is PATH.part until the end of the stream has been written, and then takes its name (see OutputFile).
+// Its header is kept true from block to block (compressed formats need none), so what a crash, a kill or a full
+// disk leaves is an audio file with all samples that had been written; but one whose name says that it is not the
+// whole recording. Under the final name it would play, too, and pass for whole.
+#include <fmt/format.h>
+#include <sndfile.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "elements/files.hpp"
+#include "elements/ogg_pages.hpp"
+#include "elements/samples.hpp"
+#include "weir/weir.hpp"
+
+namespace weir::elements {
+namespace {
+
+struct Format {
+  const char* name;  // also the file's extension
+  int major;         // libsndfile's number
+  int own_subtype;   // of a compressed format that has only this; else 0
+  bool four_gib;     // its header counts bytes in 32 bits
+};
+constexpr std::array<Format, 13> kFormats{{{"wav", SF_FORMAT_WAV, 0, true},
+                                           {"w64", SF_FORMAT_W64, 0, false},
+                                           {"rf64", SF_FORMAT_RF64, 0, false},
+                                           {"aiff", SF_FORMAT_AIFF, 0, true},
+                                           {"aif", SF_FORMAT_AIFF, 0, true},
+                                           {"au", SF_FORMAT_AU, 0, true},
+                                           {"snd", SF_FORMAT_AU, 0, true},
+                                           {"caf", SF_FORMAT_CAF, 0, false},
+                                           {"flac", SF_FORMAT_FLAC, 0, false},
+                                           {"ogg", SF_FORMAT_OGG, SF_FORMAT_VORBIS, false},
+                                           {"oga", SF_FORMAT_OGG, SF_FORMAT_VORBIS, false},
+                                           {"opus", SF_FORMAT_OGG, SF_FORMAT_OPUS, false},
+                                           {"mp3", SF_FORMAT_MPEG, SF_FORMAT_MPEG_LAYER_III, false}}};
+constexpr std::array<std::pair<const char*, int>, 5> kSubtypes{{{"pcm_16", SF_FORMAT_PCM_16},
+                                                                {"pcm_24", SF_FORMAT_PCM_24},
+                                                                {"pcm_32", SF_FORMAT_PCM_32},
+                                                                {"float", SF_FORMAT_FLOAT},
+                                                                {"double", SF_FORMAT_DOUBLE}}};
+constexpr std::uint64_t kFourGib = (std::uint64_t{1} << 32) - (1 << 16);  // less a header and its chunks
+
+std::vector<std::string> choices(const auto& table, auto name) {
+  std::vector<std::string> names{"auto"};
+  for (const auto& entry : table) names.emplace_back(name(entry));
+  return names;
+}
+
+const Format& format_of(const std::string& path, std::string name) {
+  if (name == "auto") {
+    name = std::filesystem::path(path).extension().string();
+    if (!name.empty()) name.erase(0, 1);
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  }
+  for (const Format& format : kFormats)
+    if (name == format.name) return format;
+  throw Error(fmt::format("no format goes by the extension of '{}'; say format=wav, or another of `weir inspect "
+                          "wav_sink`",
+                          path));
+}
+
+int subtype_of(const Format& format, const std::string& name) {
+  if (name == "auto") return format.own_subtype != 0 ? format.own_subtype : SF_FORMAT_PCM_16;
+  if (format.own_subtype != 0)
+    throw Error(fmt::format("format={} has a coding of its own, not subtype={}; leave subtype= out", format.name, name));
+  return std::find_if(kSubtypes.begin(), kSubtypes.end(), [&](auto& s) { return name == s.first; })->second;
+}
+
+// A sample of full scale 1 as an integer of full scale 2^bits, rounded and clipped. A 16 or 24 bit sample that
+// wav_source has read becomes what it was; libsndfile's own conversion with clipping would make it one less.
+template <class Integer>
+Integer quantised(float sample, double scale) {
+  const double value = std::nearbyint(static_cast<double>(sample) * scale);
+  if (std::isnan(value)) return 0;
+  return static_cast<Integer>(std::clamp(value, -scale, scale - 1));
+}
+
+struct CloseSound {
+  void operator()(SNDFILE* file) const noexcept { sf_close(file); }
+};
+
+class Writer {
+ public:
+  explicit Writer(const WorkerContext& ctx)
+      : file_(ctx.arg<std::string>("path")),
+        format_(format_of(file_.path(), ctx.arg<std::string>("format"))),
+        subtype_(subtype_of(format_, ctx.arg<std::string>("subtype"))) {
+    if (!file_.seekable())
+      throw Error(fmt::format("can't write '{}' as audio: its header is completed at the end, which a pipe does not "
+                              "allow; give path= a file, or use raw_sink",
+                              file_.path()));
+  }
+  ~Writer() { sound_.reset(); }  // completes the header while the file is open
+
+  void take(const Frame& frame) {
+    if (!frame.is_gap()) {
+      const auto samples = samples_of(frame);
+      if (!samples.empty()) {
+        open(frame);
+        if (gap_) write_silence(frame.time() - *std::exchange(gap_, {}));
+        write(samples);
+      }
+    } else if (frame.has_data()) {
+      open(frame);
+      write_silence(static_cast<std::int64_t>(instants_of(frame)));
+    } else if (!gap_) {
+      gap_ = frame.time();  // what comes next tells how long it was
+    }
+    if (frame.eos()) finish(frame);
+  }
+
+ private:
+  void open(const Frame& frame);
+  void write(std::span<const float> samples);
+  void write_silence(std::int64_t instants);
+  void finish(const Frame& last);
+  void check(sf_count_t written, std::size_t wanted);
+
+  // libsndfile's way to the file: through write_at, so that an error keeps its errno whatever the format.
+  static Writer& self(void* user) { return *static_cast<Writer*>(user); }
+  static sf_count_t length(void* user) { return static_cast<sf_count_t>(self(user).file_.size()); }
+  static sf_count_t tell(void* user) { return self(user).position_; }
+  static sf_count_t read(void*, sf_count_t, void*) { return 0; }
+  static sf_count_t seek(sf_count_t offset, int whence, void* user);
+  static sf_count_t write(const void* data, sf_count_t count, void* user);
+
+  OutputFile file_;
+  const Format& format_;
+  int subtype_;
+  sf_count_t position_ = 0;
+  OggPages pages_;
+  std::unique_ptr<SNDFILE, CloseSound> sound_;
+  std::size_t channels_ = 0;
+  std::vector<short> shorts_;
+  std::vector<int> ints_;
+  std::optional<std::int64_t> gap_;  // when a gap of unknown length began
+};
+
+sf_count_t Writer::seek(sf_count_t offset, int whence, void* user) {
+  Writer& writer = self(user);
+  if (whence == SEEK_CUR) offset += writer.position_;
+  if (whence == SEEK_END) offset += length(user);
+  return writer.position_ = offset;
+}
+
+sf_count_t Writer::write(const void* data, sf_count_t count, void* user) {
+  Writer& writer = self(user);
+  std::span bytes(static_cast<const std::byte*>(data), static_cast<std::size_t>(count));
+  auto position = static_cast<std::uint64_t>(writer.position_);
+  if (writer.format_.major == SF_FORMAT_OGG) {  // written from front to end, page by page
+    std::copy(bytes.begin(), bytes.end(), writer.pages_.extend(bytes.size()).begin());
+    bytes = writer.pages_.take();
+    position = writer.file_.size();
+  }
+  if (!writer.file_.write_at(position, bytes)) return 0;
+  writer.position_ += count;
+  return count;
+}
+
+void Writer::open(const Frame& frame) {
+  if (sound_) return;
+  channels_ = channels_of(frame);
+  SF_INFO info{};
+  info.samplerate = static_cast<int>(rate_of(frame));
+  info.channels = static_cast<int>(channels_);
+  info.format = format_.major | subtype_;
+  SF_VIRTUAL_IO io{length, seek, read, write, tell};
+  if (sf_format_check(&info) != 0) sound_.reset(sf_open_virtual(&io, SFM_WRITE, &info, this));
+  if (file_.failed()) file_.fail();
+  if (!sound_)
+    throw Error(fmt::format("can't write '{}': format={} takes no {} channels at {} Hz in this subtype; choose others",
+                            file_.path(), format_.name, channels_, info.samplerate));
+  // Compressed formats have no length in front; libsndfile 1.2 would begin a Vorbis stream anew in every block.
+  const bool compressed = format_.own_subtype != 0 || format_.major == SF_FORMAT_FLAC;
+  sf_command(sound_.get(), SFC_SET_UPDATE_HEADER_AUTO, nullptr, compressed ? SF_FALSE : SF_TRUE);
+  sf_command(sound_.get(), SFC_SET_ADD_PEAK_CHUNK, nullptr, SF_FALSE);  // it holds the time of day
+}
+
+void Writer::write(std::span<const float> samples) {
+  const auto count = static_cast<sf_count_t>(samples.size());
+  if (format_.four_gib && file_.size() + samples.size_bytes() * 2 > kFourGib)
+    throw Error(fmt::format("'{}' has reached the 4 GiB that format={} can hold; take format=rf64, w64 or caf. What was "
+                            "written so far is in '{}.part'",
+                            file_.path(), format_.name, file_.path()));
+  if (subtype_ == SF_FORMAT_PCM_16) {
+    shorts_.resize(samples.size());
+    std::transform(samples.begin(), samples.end(), shorts_.begin(),
+                   [](float sample) { return quantised<short>(sample, 0x8000); });
+    return check(sf_write_short(sound_.get(), shorts_.data(), count), samples.size());
+  }
+  if (subtype_ == SF_FORMAT_PCM_24 || subtype_ == SF_FORMAT_PCM_32) {
+    const int unused = subtype_ == SF_FORMAT_PCM_24 ? 8 : 0;  // libsndfile takes the upper bits of an int
+    const double scale = 0x8000'0000U >> unused;
+    ints_.resize(samples.size());
+    std::transform(samples.begin(), samples.end(), ints_.begin(),
+                   [&](float sample) { return quantised<int>(sample, scale) * (1 << unused); });
+    return check(sf_write_int(sound_.get(), ints_.data(), count), samples.size());
+  }
+  check(sf_write_float(sound_.get(), samples.data(), count), samples.size());
+}
+
+void Writer::write_silence(std::int64_t instants) {
+  const std::vector<float> silence(std::size_t{4096} * channels_);
+  for (; instants > 0; instants -= 4096)
+    write(std::span(silence).first(static_cast<std::size_t>(std::min<std::int64_t>(instants, 4096)) * channels_));
+}
+
+void Writer::check(sf_count_t written, std::size_t wanted) {
+  if (file_.failed()) file_.fail();
+  if (written != static_cast<sf_count_t>(wanted))
+    throw Error(fmt::format("can't write '{}': {}; try another format=", file_.path(), sf_strerror(sound_.get())));
+}
+
+void Writer::finish(const Frame& last) {
+  if (!sound_ && last.rate() == 0)
+    throw Error(fmt::format("there is nothing to write to '{}': the stream ended before its first samples, so the file "
+                            "has neither rate nor channels; check the elements before",
+                            file_.path()));
+  open(last);
+  sound_.reset();  // writes what the encoder still holds, and the header
+  file_.commit();
+}
+
+}  // namespace
+
+class WavSink : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& writer = ctx.state<Writer>(ctx);  // first of all: a path that can't be written shows at once
+    if (const auto frame = ctx.inq().get()) writer.take(*frame);
+  }
+};
+
+WEIR_WORKER(weir::elements::WavSink);
+WEIR_ELEMENT(WavSink,
+             {.name = "wav_sink",
+              .summary = "writes f32 samples to an audio file; it is PATH.part until it is whole",
+              .sink_pads = {"in"},
+              .parameters = {{.name = "path", .type = ParameterType::text, .help = "the audio file"},
+                             {.name = "format",
+                              .type = ParameterType::text,
+                              .help = "format of the file; auto: by the extension of path",
+                              .fallback = Value("auto"),
+                              .choices = choices(kFormats, [](const Format& format) { return format.name; })},
+                             {.name = "subtype",
+                              .type = ParameterType::text,
+                              .help = "coding of a sample; auto: pcm_16, or what a compressed format has",
+                              .fallback = Value("auto"),
+                              .choices = choices(kSubtypes, [](auto& subtype) { return subtype.first; })}}});
+
+}  // namespace weir::elements

@@ -1,0 +1,131 @@
+#include "tools/weir/arguments.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "tools/weir/build_pipeline.hpp"
+#include "tools/weir/description_parts.hpp"
+#include "tools/weir/exit_code.hpp"
+#include "tools/weir/messages.hpp"
+#include "tools/weir/suggest.hpp"
+#include "tools/weir/version_text.hpp"
+
+namespace weir::tool {
+namespace {
+
+constexpr const char* kRunFooter =
+    "Example:\n"
+    "  weir run wav_source name=in path=a.wav ! bandpass low=300 high=3400 ! wav_sink path=b.wav \\\n"
+    "           in. ! stft size=512 ! spectrogram path=c.png\n"
+    "\n"
+    "Every element takes mode=, queue= and lane=; see weir inspect ELEMENT. The first Ctrl+C ends the\n"
+    "sources and lets everything drain, the second stops, the third kills.\n"
+    "\n";
+
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.require_subcommand(1, 1);
+    app_.set_help_flag("-h,--help", "prints this help");
+    app_.footer(kExitCodes);
+    add("run", Command::run, "runs a pipeline and reports what it did");
+    add("inspect", Command::inspect, "lists the elements, or the pads and parameters of one");
+    add("check", Command::check, "says what is wrong with a pipeline, without running it");
+    add("dot", Command::dot, "draws a pipeline: Graphviz text on the standard output");
+    app_.set_version_flag("--version", "weir " + version_text(), "prints the version");
+    for (const auto& [command, app] : commands_) {
+      if (command == Command::inspect)
+        app->add_option("ELEMENT", arguments_.element, "an element type");
+      else
+        add_pipeline(*app);
+      if (command == Command::run) add_run_options(*app);
+      app->set_version_flag("--version", "weir " + version_text(), "prints the version");
+    }
+  }
+
+  Arguments read(int argc, char** argv) {
+    if (argc < 2) throw UsageError("which of run, inspect, check, dot? See weir --help");
+    refuse_unknown_command(argv[1]);
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::Success& done) {  // --help, --version
+      app_.exit(done);
+      return {};
+    } catch (const CLI::ParseError& error) {
+      throw UsageError(message_of(error));
+    }
+    for (const auto& [command, app] : commands_)
+      if (app->parsed()) arguments_.command = command;
+    arguments_.pipeline = join_words(words_);
+    return std::move(arguments_);
+  }
+
+ private:
+  void add(const char* name, Command command, const char* summary) {
+    commands_.emplace_back(command, app_.add_subcommand(name, summary));
+  }
+
+  void add_pipeline(CLI::App& app) {
+    app.add_option("PIPELINE", words_, "the pipeline as text, or a .toml file")->required()->type_name("");
+    app.add_option(
+           "--set", arguments_.overrides,
+           "ELEMENT.NAME=VALUE sets or replaces a parameter; *.NAME=VALUE does in all elements that have it")
+        ->type_name("SETTING")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  }
+
+  void add_run_options(CLI::App& app) {
+    app.add_option("--mode", arguments_.mode,
+                   "where workers run whose element does not say: main, thread, or process (default)")
+        ->type_name("MODE");
+    app.add_flag("--compare", arguments_.compare,
+                 "runs all workers as threads, then as processes, in turn; compares outputs and figures");
+    app.add_option("--repeat", arguments_.rounds, "how many rounds (1; with --compare 3)")
+        ->type_name("N")
+        ->check(CLI::Range(1, 10000));
+    app.add_option("--json", arguments_.json,
+                   "writes the report as JSON (docs/report.md); - is the standard output")
+        ->type_name("FILE");
+    app.add_option(
+           "--memory", arguments_.memory,
+           "payload memory that each lane may lend, in bytes or with K, M, G (a quarter of the memory)")
+        ->type_name("BYTES");
+    app.add_flag("--progress", arguments_.progress, "a progress line, also where stderr is no terminal");
+    app.add_flag("--no-progress", arguments_.no_progress, "no progress line");
+    app.footer(std::string(kRunFooter) + kExitCodes);
+  }
+
+  void refuse_unknown_command(const std::string& word) const {
+    std::vector<std::string> names;
+    for (const auto& [command, app] : commands_) names.push_back(app->get_name());
+    if (word.starts_with("-") || std::ranges::find(names, word) != names.end()) return;
+    throw UsageError("there is no command " + tool::quoted(word) + "; " + suggestion(word, names));
+  }
+
+  std::string message_of(const CLI::ParseError& error) const {
+    const CLI::App* used = &app_;
+    for (const auto& [command, app] : commands_)
+      if (app->parsed()) used = app;
+    const std::vector<std::string> rest = app_.remaining(true);
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !rest.empty() &&
+        rest[0].starts_with("--")) {
+      std::vector<std::string> names;
+      for (const CLI::Option* option : used->get_options())
+        if (!option->get_lnames().empty()) names.push_back("--" + option->get_lnames().front());
+      return "there is no option " + tool::quoted(rest[0]) + "; " + suggestion(rest[0], names);
+    }
+    const std::string name = used == &app_ ? "weir" : "weir " + used->get_name();
+    return std::string(error.what()) + "; see " + name + " --help";
+  }
+
+  CLI::App app_{"weir runs pipelines of elements in threads and processes.", "weir"};
+  std::vector<std::pair<Command, CLI::App*>> commands_;
+  Arguments arguments_;
+  std::vector<std::string> words_;
+};
+
+}  // namespace
+
+Arguments read_arguments(int argc, char** argv) { return CommandLine().read(argc, argv); }
+
+}  // namespace weir::tool

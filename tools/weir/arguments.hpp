@@ -1,0 +1,35 @@
+// The command line of `weir`, read.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace weir::tool {
+
+enum class Command {
+  none,  ///< --help or --version: printed already
+  run,
+  inspect,
+  check,
+  dot,
+};
+
+struct Arguments {
+  Command command = Command::none;
+  std::string pipeline;                ///< the text, or the name of a .toml file
+  std::vector<std::string> overrides;  ///< of --set, in their order
+  std::string element;                 ///< of inspect; empty: all
+  // Of run:
+  std::string mode;
+  bool compare = false;
+  int rounds = 0;  ///< 0: not said
+  std::string json;
+  std::string memory;
+  bool progress = false;
+  bool no_progress = false;
+};
+
+/// Throws UsageError.
+Arguments read_arguments(int argc, char** argv);
+
+}  // namespace weir::tool

@@ -1,0 +1,161 @@
+// The command `weir`: reads the arguments, does what they ask, and says how it went by its exit status.
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <unistd.h>
+#include <weir/weir.hpp>
+
+#include "tools/weir/arguments.hpp"
+#include "tools/weir/build_pipeline.hpp"
+#include "tools/weir/description_parts.hpp"
+#include "tools/weir/exit_code.hpp"
+#include "tools/weir/inspect.hpp"
+#include "tools/weir/messages.hpp"
+#include "tools/weir/numbers.hpp"
+#include "tools/weir/report_json.hpp"
+#include "tools/weir/report_text.hpp"
+#include "tools/weir/session.hpp"
+#include "tools/weir/suggest.hpp"
+
+namespace weir::tool {
+namespace {
+
+/// Writes to stdout; what can't be written must not pass for success.
+ExitCode print(const std::string& text, ExitCode code) {
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return code;
+  say("can't write to the standard output: " + std::generic_category().message(errno));
+  return code == kOk ? kFailed : code;
+}
+
+/// Fails before the run where it would fail after.
+void check_json_file(const std::string& path) {
+  if (path.empty() || path == "-") return;
+  if (!std::ofstream(path, std::ios::app))
+    throw UsageError("--json: can't write '" + path + "' (" + std::generic_category().message(errno) +
+                     "); check the path");
+}
+
+bool write_json(const std::string& path, const std::string& json) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << json;
+  file.close();
+  if (file) return true;
+  say("--json: can't write '" + path + "': " + std::generic_category().message(errno));
+  return false;
+}
+
+SessionOptions session_options(const Arguments& arguments) {
+  const auto mode = mode_from(arguments.mode);
+  if (!arguments.mode.empty() && !mode)
+    throw UsageError("--mode is main, thread or process, not " + tool::quoted(arguments.mode));
+  if (arguments.compare && mode) throw UsageError("--compare runs threads and processes; leave --mode out");
+  if (arguments.progress && arguments.no_progress)
+    throw UsageError("choose one of --progress and --no-progress");
+  SessionOptions options;
+  options.mode = mode.value_or(Mode::process);
+  options.compare = arguments.compare;
+  options.rounds = arguments.rounds > 0 ? arguments.rounds : arguments.compare ? 3 : 1;
+  options.run.memory = arguments.memory.empty() ? 0 : bytes_from(arguments.memory);
+  options.run.show_progress = arguments.progress || (!arguments.no_progress && ::isatty(STDERR_FILENO) == 1);
+  return options;
+}
+
+/// The report goes where the data does not.
+ExitCode report(const Session& session, const std::string& json) {
+  const std::string errors = to_errors(session);
+  if (!errors.empty()) say(errors);
+  ExitCode code = session.exit_code();
+  if (!json.empty() && json != "-" && !write_json(json, to_json(session)) && code == kOk) code = kFailed;
+  if (json == "-") return print(to_json(session), code);
+  if (!writes_stdout(session.description)) return print(to_report(session), code);
+  std::fputs(to_report(session).c_str(), stderr);
+  return code;
+}
+
+ExitCode run_command(const Arguments& arguments) {
+  Session session{.pipeline = arguments.pipeline,
+                  .options = session_options(arguments),
+                  .description = read_description(arguments.pipeline, arguments.overrides)};
+  if (arguments.json == "-" && writes_stdout(session.description))
+    throw UsageError(
+        "--json - and a sink with path=- both write to the standard output; give one of them a file");
+  check_json_file(arguments.json);
+  run(session);
+  const ExitCode code = report(session, arguments.json);
+  for (const RunRecord& record : session.runs) {
+    if (!record.has_abandoned_thread()) continue;
+    std::fflush(nullptr);
+    std::_Exit(code);  // that thread may still use what the end of main would destroy
+  }
+  return code;
+}
+
+ExitCode check_command(const Arguments& arguments) {
+  const Description description = read_description(arguments.pipeline, arguments.overrides);
+  (void)build_pipeline(description);
+  return print("ok: " + counted(description.elements.size(), "element") + ", " +
+                   counted(description.links.size(), "link") + "\n",
+               kOk);
+}
+
+ExitCode dot_command(const Arguments& arguments) {
+  return print(build_pipeline(read_description(arguments.pipeline, arguments.overrides))->to_dot(), kOk);
+}
+
+ExitCode inspect_command(const std::string& element) {
+  if (element.empty()) return print(list_elements(), kOk);
+  if (const ElementType* type = find_element_type(element)) return print(describe_element(*type), kOk);
+  std::vector<std::string> known;
+  for (const ElementType* type : element_types()) known.push_back(type->name);
+  throw UsageError("there is no element type " + tool::quoted(element) + "; " + suggestion(element, known));
+}
+
+ExitCode execute(const Arguments& arguments) {
+  switch (arguments.command) {
+    case Command::run:
+      return run_command(arguments);
+    case Command::inspect:
+      return inspect_command(arguments.element);
+    case Command::check:
+      return check_command(arguments);
+    case Command::dot:
+      return dot_command(arguments);
+    case Command::none:
+      return kOk;
+  }
+  return kUsage;
+}
+
+ExitCode execute_and_explain(int argc, char** argv) {
+  Arguments arguments;
+  try {
+    arguments = read_arguments(argc, argv);
+    return execute(arguments);
+  } catch (const PipelineProblems& error) {
+    say(error.problems, arguments.pipeline);
+  } catch (const DescriptionError& error) {
+    say({error}, arguments.pipeline);
+  } catch (const UsageError& error) {
+    say(error.what());
+  }
+  return kUsage;
+}
+
+}  // namespace
+}  // namespace weir::tool
+
+int main(int argc, char** argv) {
+  weir::worker_main(argc, argv);
+  try {
+    return weir::tool::execute_and_explain(argc, argv);
+  } catch (const std::exception& error) {
+    weir::tool::say(error.what());
+    return weir::tool::kFailed;
+  }
+}
