@@ -1,14 +1,15 @@
 // bandpass: lets a band of frequencies through, by a linear-phase FIR filter.
 //
-// Every frame comes back with its own time stamp, length, flags and metadata, and filtered samples: frames wait
-// until the filter has seen what their last samples need of the future, half its length, so nothing is delayed
-// against its time stamp. A gap ends one signal and begins another.
+// Every frame comes back with its own time stamp, length, flags and metadata, and filtered samples: frames
+// wait until the filter has seen what their last samples need of the future, half its length, so nothing is
+// delayed against its time stamp. A gap ends one signal and begins another.
 #include <deque>
 #include <optional>
 #include <utility>
 
 #include "elements/dsp/fir_design.hpp"
 #include "elements/dsp/fir_filter.hpp"
+#include "elements/parameters.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
@@ -70,34 +71,20 @@ class Bandpass : public ParallelizeTransformElement {
 };
 
 WEIR_WORKER(weir::elements::Bandpass);
-WEIR_ELEMENT(Bandpass,
-             {.name = "bandpass",
-              .summary = "lets the frequencies from low to high through; linear phase, no delay in the time stamps",
-              .sink_pads = {"in"},
-              .source_pads = {"out"},
-              .parameters = {{.name = "low",
-                              .type = ParameterType::real,
-                              .help = "lower edge of the pass band, above 0",
-                              .min = 0,
-                              .unit = "Hz"},
-                             {.name = "high",
-                              .type = ParameterType::real,
-                              .help = "upper edge of the pass band, above low and below half the rate",
-                              .min = 0,
-                              .unit = "Hz"},
-                             {.name = "transition",
-                              .type = ParameterType::real,
-                              .help = "width of the transitions outside the band, up to low; 0: a quarter of the "
-                                      "smaller of low and high - low",
-                              .fallback = Value(0.0),
-                              .min = 0,
-                              .unit = "Hz"},
-                             {.name = "attenuation",
-                              .type = ParameterType::real,
-                              .help = "of what lies beyond the transitions",
-                              .fallback = Value(60.0),
-                              .min = 20,
-                              .max = 140,
-                              .unit = "dB"}}});
+WEIR_ELEMENT(
+    Bandpass,
+    {.name = "bandpass",
+     .summary = "lets the frequencies from low to high through; linear phase, no delay in the time stamps",
+     .sink_pads = {"in"},
+     .source_pads = {"out"},
+     .parameters = {real("low", "lower edge of the pass band, above 0", {.min = 0, .unit = "Hz"}),
+                    real("high", "upper edge of the pass band, above low and below half the rate",
+                         {.min = 0, .unit = "Hz"}),
+                    real("transition",
+                         "width of the transitions outside the band, up to low; 0: a quarter of the "
+                         "smaller of low and high - low",
+                         {.fallback = 0, .min = 0, .unit = "Hz"}),
+                    real("attenuation", "of what lies beyond the transitions",
+                         {.fallback = 60, .min = 20, .max = 140, .unit = "dB"})}});
 
 }  // namespace weir::elements

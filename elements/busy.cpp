@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <ctime>
 
+#include "elements/parameters.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
@@ -20,7 +21,8 @@ void burn(double us) noexcept {
   const double end = thread_cpu_us() + us;
   volatile std::uint64_t word = 1;
   do {
-    for (int i = 0; i < 100; ++i) word = word * 6364136223846793005U + 1;  // asking the clock is a system call
+    for (int i = 0; i < 100; ++i)
+      word = word * 6364136223846793005U + 1;  // asking the clock is a system call
   } while (thread_cpu_us() < end);
 }
 
@@ -42,12 +44,7 @@ WEIR_ELEMENT(Busy, {.name = "busy",
                     .summary = "burns processor time for every frame and passes it on",
                     .sink_pads = {"in"},
                     .source_pads = {"out"},
-                    .parameters = {{.name = "us",
-                                    .type = ParameterType::real,
-                                    .help = "processor time burnt for each frame",
-                                    .fallback = Value(100.0),
-                                    .min = 0,
-                                    .max = 1e9,
-                                    .unit = "us"}}});
+                    .parameters = {real("us", "processor time burnt for each frame",
+                                        {.fallback = 100, .min = 0, .max = 1e9, .unit = "us"})}});
 
 }  // namespace weir::elements

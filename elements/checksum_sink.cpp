@@ -1,5 +1,5 @@
-// checksum_sink: one number for all that came, to compare runs by: payloads, time stamps, specs and flags of all
-// frames, in order.
+// checksum_sink: one number for all that came, to compare runs by: payloads, time stamps, specs and flags of
+// all frames, in order.
 #include <fmt/format.h>
 
 #include <array>
@@ -9,14 +9,16 @@
 #include <string>
 
 #include "elements/files.hpp"
+#include "elements/parameters.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
 namespace {
 
-// Words are folded in by multiplication with an odd number, as in FNV-1a, and a shift that carries the high bits
-// down; eight bytes at a time, so that it keeps up with large blocks. Against chance, not against forgery.
+// Words are folded in by multiplication with an odd number, as in FNV-1a, and a shift that carries the high
+// bits down; eight bytes at a time, so that it keeps up with large blocks. Against chance, not against
+// forgery.
 class Hash {
  public:
   void add(std::uint64_t word) noexcept {
@@ -80,9 +82,8 @@ WEIR_ELEMENT(ChecksumSink,
              {.name = "checksum_sink",
               .summary = "writes one line for all that came: 64-bit hash, frames, payload bytes",
               .sink_pads = {"in"},
-              .parameters = {{.name = "path",
-                              .type = ParameterType::text,
-                              .help = "file for the line, - for standard output; it is PATH.part until it is whole",
-                              .fallback = Value("-")}}});
+              .parameters = {text(
+                  "path", "file for the line, which is PATH.part until it is whole; - for standard output",
+                  "-")}});
 
 }  // namespace weir::elements

@@ -4,6 +4,7 @@
 #include <limits>
 #include <numeric>
 
+#include "elements/parameters.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
@@ -40,19 +41,13 @@ class CountSource : public ParallelizeSourceElement {
 };
 
 WEIR_WORKER(weir::elements::CountSource);
-WEIR_ELEMENT(CountSource, {.name = "count_source",
-                           .summary = "counts from 0, as i64; a frame's time is its first number",
-                           .source_pads = {"out"},
-                           .parameters = {{.name = "count",
-                                           .type = ParameterType::integer,
-                                           .help = "how many numbers; -1: until the run is ended",
-                                           .fallback = Value(std::int64_t{-1}),
-                                           .min = -1},
-                                          {.name = "block",
-                                           .type = ParameterType::integer,
-                                           .help = "numbers in a frame's block; 0: a scalar in each frame",
-                                           .fallback = Value(std::int64_t{0}),
-                                           .min = 0,
-                                           .max = 1 << 24}}});
+WEIR_ELEMENT(CountSource,
+             {.name = "count_source",
+              .summary = "counts from 0, as i64; a frame's time is its first number",
+              .source_pads = {"out"},
+              .parameters = {integer("count", "how many numbers; -1: until the run is ended",
+                                     {.fallback = -1, .min = -1}),
+                             integer("block", "numbers in a frame's block; 0: a scalar in each frame",
+                                     {.fallback = 0, .min = 0, .max = 1 << 24})}});
 
 }  // namespace weir::elements

@@ -26,8 +26,8 @@ bool wait_for(int fd, short what) {
   return ::poll(&state, 1, kPatienceMs) > 0;  // an error or a hang-up counts, too: the next call tells which
 }
 
-// Writing to a pipe without reader sends SIGPIPE to the writing thread. While this lives it stays pending, and
-// the write fails with EPIPE; one that came meanwhile is taken away, so nobody else's handler sees it.
+// Writing to a pipe without reader sends SIGPIPE to the writing thread. While this lives it stays pending,
+// and the write fails with EPIPE; one that came meanwhile is taken away, so nobody else's handler sees it.
 class WithoutSigpipe {
  public:
   WithoutSigpipe() {
@@ -119,14 +119,16 @@ void OutputFile::open_part() {
   part_ = target_ + ".part";
   fd_.reset(::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
   if (fd_.get() < 0) fail_file("open", part_, errno, kOutputAdvice);
-  struct stat opened {}, named {};
+  struct stat opened {
+  }, named{};
   const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_.get(), &opened) == 0 &&
                       ::stat(part_.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
   if (!locked) {
     const std::string part = std::exchange(part_, {});
-    throw Error(fmt::format("can't write '{}': another element or program is writing it (it holds '{}'); give each "
-                            "a path= of its own",
-                            path_, part));
+    throw Error(
+        fmt::format("can't write '{}': another element or program is writing it (it holds '{}'); give each "
+                    "a path= of its own",
+                    path_, part));
   }
   if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", part_, errno, kOutputAdvice);
 }

@@ -14,7 +14,8 @@
 namespace weir::elements {
 
 /// Throws Error: "can't <verb> '<path>': <what errno means>; <advice>".
-[[noreturn]] void fail_file(std::string_view verb, const std::string& path, int error, std::string_view advice);
+[[noreturn]] void fail_file(std::string_view verb, const std::string& path, int error,
+                            std::string_view advice);
 
 /// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there.
 void check_output(const std::string& path);
@@ -42,8 +43,8 @@ class InputFile {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   /// Bytes in it; nothing for what is not a regular file.
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept { return size_; }
-  /// Reads up to bytes.size(), 0 at the end. Nothing: none came for a tenth of a second, from a pipe say, and the
-  /// caller should let its lane see whether the run is to end. Throws Error.
+  /// Reads up to bytes.size(), 0 at the end. Nothing: none came for a tenth of a second, from a pipe say, and
+  /// the caller should let its lane see whether the run is to end. Throws Error.
   std::optional<std::size_t> read(std::span<std::byte> bytes);
 
  private:
@@ -54,9 +55,9 @@ class InputFile {
 
 /// A file to write, or with "-" the standard output.
 ///
-/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + ".part", and
-/// that is what an error, a crash or a full disk leaves, with all that was written: the earlier file stays
-/// untouched, and a part is never taken for the whole. Pipes and devices are written to directly.
+/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + ".part",
+/// and that is what an error, a crash or a full disk leaves, with all that was written: the earlier file
+/// stays untouched, and a part is never taken for the whole. Pipes and devices are written to directly.
 class OutputFile {
  public:
   /// Throws Error if it can't be written, or another OutputFile of any process is writing it.

@@ -1,6 +1,7 @@
 // gain: multiplies samples, in place.
 #include <cmath>
 
+#include "elements/parameters.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
@@ -33,18 +34,8 @@ WEIR_ELEMENT(Gain, {.name = "gain",
                     .summary = "multiplies samples by a number, given in dB, as a factor, or both",
                     .sink_pads = {"in"},
                     .source_pads = {"out"},
-                    .parameters = {{.name = "db",
-                                    .type = ParameterType::real,
-                                    .help = "gain",
-                                    .fallback = Value(0.0),
-                                    .min = -400,
-                                    .max = 400,
-                                    .unit = "dB"},
-                                   {.name = "factor",
-                                    .type = ParameterType::real,
-                                    .help = "gain as a factor; a negative one inverts",
-                                    .fallback = Value(1.0),
-                                    .min = -1e9,
-                                    .max = 1e9}}});
+                    .parameters = {real("db", "gain", {.fallback = 0, .min = -400, .max = 400, .unit = "dB"}),
+                                   real("factor", "gain as a factor; a negative one inverts",
+                                        {.fallback = 1, .min = -1e9, .max = 1e9})}});
 
 }  // namespace weir::elements

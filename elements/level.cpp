@@ -1,17 +1,18 @@
 // level: measures how loud samples are, and passes them on.
 //
-// Every frame leaves with its levels in its metadata, in dBFS: rms_db and peak_db over all channels, and where
-// there are several, rms_db.0, peak_db.0, rms_db.1, ... for each. The levels of the whole stream go to a file.
+// Every frame leaves with its levels in its metadata, in dBFS: rms_db and peak_db over all channels, and
+// where there are several, rms_db.0, peak_db.0, rms_db.1, ... for each. The levels of the whole stream go to
+// a file.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <optional>
 #include <string>
 
 #include "elements/dsp/level.hpp"
 #include "elements/files.hpp"
+#include "elements/parameters.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
@@ -19,14 +20,15 @@ namespace weir::elements {
 namespace {
 
 struct Levels {
-  double rms_db = dsp::kSilenceDb, peak_db = dsp::kSilenceDb;
+  float rms_db = dsp::kSilenceDb, peak_db = dsp::kSilenceDb;
 };
 
 Levels over_all_channels(const dsp::LevelMeter& meter) {
-  double power = 0, peak = dsp::kSilenceDb;
+  double power = 0;
+  float peak = dsp::kSilenceDb;
   for (std::size_t c = 0; c < meter.channels(); ++c) {
     power += std::pow(10, static_cast<double>(meter.rms_db(c)) / 10);
-    peak = std::max<double>(peak, meter.peak_db(c));
+    peak = std::max(peak, meter.peak_db(c));
   }
   return {dsp::power_to_db(power / static_cast<double>(meter.channels())), peak};
 }
@@ -70,8 +72,8 @@ class Meters {
     if (!whole_) return "no samples\n";
     std::string text;
     for (std::size_t c = 0; c < whole_->channels(); ++c)
-      fmt::format_to(std::back_inserter(text), "channel {}: rms {:.2f} dBFS, peak {:.2f} dBFS\n", c,
-                     whole_->rms_db(c), whole_->peak_db(c));
+      text += fmt::format("channel {}: rms {:.2f} dBFS, peak {:.2f} dBFS\n", c, whole_->rms_db(c),
+                          whole_->peak_db(c));
     return text;
   }
 
@@ -94,14 +96,13 @@ class Level : public ParallelizeTransformElement {
 };
 
 WEIR_WORKER(weir::elements::Level);
-WEIR_ELEMENT(Level, {.name = "level",
-                     .summary = "measures RMS and peak into each frame's metadata (rms_db, peak_db), in dBFS",
-                     .sink_pads = {"in"},
-                     .source_pads = {"out"},
-                     .parameters = {{.name = "path",
-                                     .type = ParameterType::text,
-                                     .help = "file for the levels of the whole stream, - for standard output; "
-                                             "empty: none",
-                                     .fallback = Value("")}}});
+WEIR_ELEMENT(Level,
+             {.name = "level",
+              .summary = "measures RMS and peak into each frame's metadata (rms_db, peak_db), in dBFS",
+              .sink_pads = {"in"},
+              .source_pads = {"out"},
+              .parameters = {
+                  text("path", "file for the levels of the whole stream, - for standard output; empty: none",
+                       "")}});
 
 }  // namespace weir::elements

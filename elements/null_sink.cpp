@@ -10,6 +10,7 @@ class NullSink : public ParallelizeSinkElement {
 };
 
 WEIR_WORKER(weir::elements::NullSink);
-WEIR_ELEMENT(NullSink, {.name = "null_sink", .summary = "takes all frames and drops them", .sink_pads = {"in"}});
+WEIR_ELEMENT(NullSink,
+             {.name = "null_sink", .summary = "takes all frames and drops them", .sink_pads = {"in"}});
 
 }  // namespace weir::elements

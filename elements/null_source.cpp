@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "elements/parameters.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
@@ -21,20 +22,13 @@ class NullSource : public ParallelizeSourceElement {
 };
 
 WEIR_WORKER(weir::elements::NullSource);
-WEIR_ELEMENT(NullSource, {.name = "null_source",
-                          .summary = "gives frames whose bytes nobody has set; a frame's time is its number",
-                          .source_pads = {"out"},
-                          .parameters = {{.name = "count",
-                                          .type = ParameterType::integer,
-                                          .help = "how many frames; -1: until the run is ended",
-                                          .fallback = Value(std::int64_t{-1}),
-                                          .min = -1},
-                                         {.name = "bytes",
-                                          .type = ParameterType::integer,
-                                          .help = "size of a frame's payload; 0: none",
-                                          .fallback = Value(std::int64_t{0}),
-                                          .min = 0,
-                                          .max = 1 << 30,
-                                          .unit = "bytes"}}});
+WEIR_ELEMENT(NullSource,
+             {.name = "null_source",
+              .summary = "gives frames whose bytes nobody has set; a frame's time is its number",
+              .source_pads = {"out"},
+              .parameters = {integer("count", "how many frames; -1: until the run is ended",
+                                     {.fallback = -1, .min = -1}),
+                             integer("bytes", "size of a frame's payload; 0: none",
+                                     {.fallback = 0, .min = 0, .max = 1 << 30, .unit = "bytes"})}});
 
 }  // namespace weir::elements

@@ -7,8 +7,8 @@
 namespace weir::elements {
 namespace {
 
-// The head of a page (RFC 3533): "OggS", version, flags, position (8 bytes), serial number, page number, checksum
-// (4 each), number of segments, and a byte with the length of each segment.
+// The head of a page (RFC 3533): "OggS", version, flags, position (8 bytes), serial number, page number,
+// checksum (4 each), number of segments, and a byte with the length of each segment.
 constexpr std::size_t kSerial = 14, kChecksum = 22, kSegments = 26, kHead = 27;
 
 constexpr std::array<std::uint32_t, 256> kTable = [] {
@@ -31,7 +31,8 @@ std::size_t page_bytes(std::span<const std::byte> bytes) {
   const std::size_t head = kHead + std::to_integer<std::size_t>(bytes[kSegments]);
   if (bytes.size() < head) return 0;
   std::size_t length = head;
-  for (const std::byte segment : bytes.subspan(kHead, head - kHead)) length += std::to_integer<std::size_t>(segment);
+  for (const std::byte segment : bytes.subspan(kHead, head - kHead))
+    length += std::to_integer<std::size_t>(segment);
   return length <= bytes.size() ? length : 0;
 }
 

@@ -8,7 +8,8 @@
 
 namespace weir::elements {
 
-/// Takes the bytes of an Ogg file in order, cut in any way, and gives them back page by page with serial number 1.
+/// Takes the bytes of an Ogg file in order, cut in any way, and gives them back page by page with serial
+/// number 1.
 class OggPages {
  public:
   /// Room for count bytes more at the end, to be filled by the caller.

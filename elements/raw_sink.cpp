@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "elements/files.hpp"
+#include "elements/parameters.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
@@ -20,12 +21,15 @@ class Writer {
   void take(const Frame& frame, WorkerContext& ctx) {
     if (frame.has_data()) {
       if (type_ != "any" && type_ != short_name(frame.type()))
-        throw PayloadError(fmt::format("type={} is to be written, this frame has {}; leave type= out, or change what "
-                                       "comes before",
-                                       type_, short_name(frame.type())));
+        throw PayloadError(
+            fmt::format("type={} is to be written, this frame has {}; leave type= out, or change what "
+                        "comes before",
+                        type_, short_name(frame.type())));
       const auto bytes = bytes_of(frame);
-      if (!frame.is_gap()) file_.write(bytes, ctx);
-      else file_.write(std::vector<std::byte>(bytes.size()), ctx);  // of the same length, and nothing in it
+      if (!frame.is_gap())
+        file_.write(bytes, ctx);
+      else
+        file_.write(std::vector<std::byte>(bytes.size()), ctx);  // of the same length, and nothing in it
     }
     if (frame.eos()) file_.commit();
   }
@@ -47,18 +51,13 @@ class RawSink : public ParallelizeSinkElement {
 };
 
 WEIR_WORKER(weir::elements::RawSink);
-WEIR_ELEMENT(RawSink, {.name = "raw_sink",
-                       .summary = "writes the bare numbers of all frames to a file, a pipe or the standard output",
-                       .sink_pads = {"in"},
-                       .parameters = {{.name = "path",
-                                       .type = ParameterType::text,
-                                       .help = "the file, which is PATH.part until it is whole; - for standard "
-                                               "output",
-                                       .fallback = Value("-")},
-                                      {.name = "type",
-                                       .type = ParameterType::text,
-                                       .help = "the only type to accept; any: whatever comes",
-                                       .fallback = Value("any"),
-                                       .choices = {"any", "u8", "i16", "i32", "i64", "f32", "f64"}}}});
+WEIR_ELEMENT(RawSink,
+             {.name = "raw_sink",
+              .summary = "writes the bare numbers of all frames to a file, a pipe or the standard output",
+              .sink_pads = {"in"},
+              .parameters = {
+                  text("path", "the file, which is PATH.part until it is whole; - for standard output", "-"),
+                  text("type", "the only type to accept; any: whatever comes", "any",
+                       {"any", "u8", "i16", "i32", "i64", "f32", "f64"})}});
 
 }  // namespace weir::elements

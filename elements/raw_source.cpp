@@ -6,6 +6,7 @@
 #include <string>
 
 #include "elements/files.hpp"
+#include "elements/parameters.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
@@ -31,7 +32,8 @@ constexpr ItemType item_type(const char* name) {
   return {name, sizeof(T), loan<T>, bytes_in<T>};
 }
 constexpr ItemType kTypes[]{item_type<std::uint8_t>("u8"), item_type<std::int16_t>("i16"),
-                            item_type<std::int32_t>("i32"), item_type<float>("f32"), item_type<double>("f64")};
+                            item_type<std::int32_t>("i32"), item_type<float>("f32"),
+                            item_type<double>("f64")};
 
 const ItemType& type_named(const std::string& name) {
   for (const ItemType& type : kTypes)
@@ -72,16 +74,18 @@ class Reader {
 
   Frame last() {
     if (filled_ % instant_bytes() != 0) cut_off(filled_ % instant_bytes());
-    if (filled_ == 0) return Frame(FrameOptions{.eos = true, .time = time_, .rate = rate_, .channels = channels_});
+    if (filled_ == 0)
+      return Frame(FrameOptions{.eos = true, .time = time_, .rate = rate_, .channels = channels_});
     frame_.shrink(filled_ / type_.bytes);
     frame_.set_eos();
     return std::exchange(frame_, {});
   }
 
   [[noreturn]] void cut_off(std::size_t left_over) const {
-    throw Error(fmt::format("'{}' ends within a sample: {} channels of {} take {} bytes, {} are left over; check type= "
-                            "and channels=, or get the file whole",
-                            file_.path(), channels_, type_.name, instant_bytes(), left_over));
+    throw Error(fmt::format(
+        "'{}' ends within a sample: {} channels of {} take {} bytes, {} are left over; check type= "
+        "and channels=, or get the file whole",
+        file_.path(), channels_, type_.name, instant_bytes(), left_over));
   }
 
   InputFile file_;
@@ -105,37 +109,18 @@ class RawSource : public ParallelizeSourceElement {
 };
 
 WEIR_WORKER(weir::elements::RawSource);
-WEIR_ELEMENT(RawSource, {.name = "raw_source",
-                         .summary = "reads bare numbers from a file, a pipe or the standard input",
-                         .source_pads = {"out"},
-                         .parameters = {{.name = "path",
-                                         .type = ParameterType::text,
-                                         .help = "the file; - for standard input",
-                                         .fallback = Value("-")},
-                                        {.name = "type",
-                                         .type = ParameterType::text,
-                                         .help = "type of a number, in the machine's byte order",
-                                         .fallback = Value("f32"),
-                                         .choices = {"u8", "i16", "i32", "f32", "f64"}},
-                                        {.name = "rate",
-                                         .type = ParameterType::integer,
-                                         .help = "samples a second; 0: not said",
-                                         .fallback = Value(std::int64_t{0}),
-                                         .min = 0,
-                                         .max = 4294967295.0,
-                                         .unit = "Hz"},
-                                        {.name = "channels",
-                                         .type = ParameterType::integer,
-                                         .help = "channels, interleaved",
-                                         .fallback = Value(std::int64_t{1}),
-                                         .min = 1,
-                                         .max = 65535},
-                                        {.name = "block",
-                                         .type = ParameterType::integer,
-                                         .help = "samples per channel in a frame",
-                                         .fallback = Value(std::int64_t{1024}),
-                                         .min = 1,
-                                         .max = 1 << 24,
-                                         .unit = "samples"}}});
+WEIR_ELEMENT(RawSource,
+             {.name = "raw_source",
+              .summary = "reads bare numbers from a file, a pipe or the standard input",
+              .source_pads = {"out"},
+              .parameters = {
+                  text("path", "the file; - for standard input", "-"),
+                  text("type", "type of a number, in the machine's byte order", "f32",
+                       {"u8", "i16", "i32", "f32", "f64"}),
+                  integer("rate", "samples a second; 0: not said",
+                          {.fallback = 0, .min = 0, .max = 4'294'967'295, .unit = "Hz"}),
+                  integer("channels", "channels, interleaved", {.fallback = 1, .min = 1, .max = 65'535}),
+                  integer("block", "samples per channel in a frame",
+                          {.fallback = 1024, .min = 1, .max = 1 << 24, .unit = "samples"})}});
 
 }  // namespace weir::elements

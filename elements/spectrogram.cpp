@@ -7,6 +7,7 @@
 #include "elements/dsp/level.hpp"
 #include "elements/dsp/spectrogram_picture.hpp"
 #include "elements/files.hpp"
+#include "elements/parameters.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
@@ -27,8 +28,10 @@ class Drawing {
   }
 
   void take(const Frame& frame) {
-    if (frame.is_gap()) gap_ = true;
-    else if (frame.has_data()) add(frame);
+    if (frame.is_gap())
+      gap_ = true;
+    else if (frame.has_data())
+      add(frame);
     if (!frame.eos()) return;
     if (!picture_) picture_.emplace(spec_);  // it says that there was nothing
     dsp::write_png(picture_->render(), path_);
@@ -79,45 +82,20 @@ class Spectrogram : public ParallelizeSinkElement {
 };
 
 WEIR_WORKER(weir::elements::Spectrogram);
-WEIR_ELEMENT(Spectrogram, {.name = "spectrogram",
-                           .summary = "draws what stft gives: time, frequency and level, in a PNG file",
-                           .sink_pads = {"in"},
-                           .parameters = {{.name = "path", .type = ParameterType::text, .help = "the PNG file"},
-                                          {.name = "title",
-                                           .type = ParameterType::text,
-                                           .help = "a line above the picture",
-                                           .fallback = Value("")},
-                                          {.name = "scale",
-                                           .type = ParameterType::text,
-                                           .help = "frequency axis; mel: as the ear spaces pitch",
-                                           .fallback = Value("mel"),
-                                           .choices = {"mel", "linear"}},
-                                          {.name = "max_hz",
-                                           .type = ParameterType::real,
-                                           .help = "top of the frequency axis; 0: half the rate",
-                                           .fallback = Value(0.0),
-                                           .min = 0,
-                                           .unit = "Hz"},
-                                          {.name = "range",
-                                           .type = ParameterType::real,
-                                           .help = "from the loudest level down to the darkest colour",
-                                           .fallback = Value(80.0),
-                                           .min = 1,
-                                           .max = 400,
-                                           .unit = "dB"},
-                                          {.name = "width",
-                                           .type = ParameterType::integer,
-                                           .help = "of the plot without its axes",
-                                           .fallback = Value(std::int64_t{1200}),
-                                           .min = 300,
-                                           .max = 8000,
-                                           .unit = "pixels"},
-                                          {.name = "height",
-                                           .type = ParameterType::integer,
-                                           .help = "of the plot without its axes",
-                                           .fallback = Value(std::int64_t{600}),
-                                           .min = 300,
-                                           .max = 8000,
-                                           .unit = "pixels"}}});
+WEIR_ELEMENT(Spectrogram,
+             {.name = "spectrogram",
+              .summary = "draws what stft gives: time, frequency and level, in a PNG file",
+              .sink_pads = {"in"},
+              .parameters = {
+                  text("path", "the PNG file"), text("title", "a line above the picture", ""),
+                  text("scale", "frequency axis; mel: as the ear spaces pitch", "mel", {"mel", "linear"}),
+                  real("max_hz", "top of the frequency axis; 0: half the rate",
+                       {.fallback = 0, .min = 0, .unit = "Hz"}),
+                  real("range", "from the loudest level down to the darkest colour",
+                       {.fallback = 80, .min = 1, .max = 400, .unit = "dB"}),
+                  integer("width", "of the plot without its axes",
+                          {.fallback = 1200, .min = 300, .max = 8000, .unit = "pixels"}),
+                  integer("height", "of the plot without its axes",
+                          {.fallback = 600, .min = 300, .max = 8000, .unit = "pixels"})}});
 
 }  // namespace weir::elements

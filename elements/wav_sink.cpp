@@ -1,9 +1,9 @@
 // wav_sink: writes samples to an audio file.
 //
-// The file is PATH.part until the end of the stream has been written, and then takes its name (see OutputFile).
-// Its header is kept true from block to block (compressed formats need none), so what a crash, a kill or a full
-// disk leaves is an audio file with all samples that had been written; but one whose name says that it is not the
-// whole recording. Under the final name it would play, too, and pass for whole.
+// The file is PATH.part until the end of the stream has been written, and then takes its name (see
+// OutputFile). Its header is kept true from block to block (compressed formats need none), so what a crash, a
+// kill or a full disk leaves is an audio file with all samples that had been written; but one whose name says
+// that it is not the whole recording. Under the final name it would play, too, and pass for whole.
 #include <fmt/format.h>
 #include <sndfile.h>
 
@@ -19,6 +19,7 @@
 
 #include "elements/files.hpp"
 #include "elements/ogg_pages.hpp"
+#include "elements/parameters.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
@@ -65,20 +66,23 @@ const Format& format_of(const std::string& path, std::string name) {
   }
   for (const Format& format : kFormats)
     if (name == format.name) return format;
-  throw Error(fmt::format("no format goes by the extension of '{}'; say format=wav, or another of `weir inspect "
-                          "wav_sink`",
-                          path));
+  throw Error(
+      fmt::format("no format goes by the extension of '{}'; say format=wav, or another of `weir inspect "
+                  "wav_sink`",
+                  path));
 }
 
 int subtype_of(const Format& format, const std::string& name) {
   if (name == "auto") return format.own_subtype != 0 ? format.own_subtype : SF_FORMAT_PCM_16;
   if (format.own_subtype != 0)
-    throw Error(fmt::format("format={} has a coding of its own, not subtype={}; leave subtype= out", format.name, name));
+    throw Error(fmt::format("format={} has a coding of its own, not subtype={}; leave subtype= out",
+                            format.name, name));
   return std::find_if(kSubtypes.begin(), kSubtypes.end(), [&](auto& s) { return name == s.first; })->second;
 }
 
-// A sample of full scale 1 as an integer of full scale 2^bits, rounded and clipped. A 16 or 24 bit sample that
-// wav_source has read becomes what it was; libsndfile's own conversion with clipping would make it one less.
+// A sample of full scale 1 as an integer of full scale 2^bits, rounded and clipped. A 16 or 24 bit sample
+// that wav_source has read becomes what it was; libsndfile's own conversion with clipping would make it one
+// less.
 template <class Integer>
 Integer quantised(float sample, double scale) {
   const double value = std::nearbyint(static_cast<double>(sample) * scale);
@@ -97,9 +101,10 @@ class Writer {
         format_(format_of(file_.path(), ctx.arg<std::string>("format"))),
         subtype_(subtype_of(format_, ctx.arg<std::string>("subtype"))) {
     if (!file_.seekable())
-      throw Error(fmt::format("can't write '{}' as audio: its header is completed at the end, which a pipe does not "
-                              "allow; give path= a file, or use raw_sink",
-                              file_.path()));
+      throw Error(
+          fmt::format("can't write '{}' as audio: its header is completed at the end, which a pipe does not "
+                      "allow; give path= a file, or use raw_sink",
+                      file_.path()));
   }
   ~Writer() { sound_.reset(); }  // completes the header while the file is open
 
@@ -172,16 +177,18 @@ void Writer::open(const Frame& frame) {
   if (sound_) return;
   channels_ = channels_of(frame);
   SF_INFO info{};
-  info.samplerate = static_cast<int>(rate_of(frame));
+  info.samplerate = static_cast<int>(std::min(rate_of(frame), 2147483647.0));
   info.channels = static_cast<int>(channels_);
   info.format = format_.major | subtype_;
   SF_VIRTUAL_IO io{length, seek, read, write, tell};
   if (sf_format_check(&info) != 0) sound_.reset(sf_open_virtual(&io, SFM_WRITE, &info, this));
   if (file_.failed()) file_.fail();
   if (!sound_)
-    throw Error(fmt::format("can't write '{}': format={} takes no {} channels at {} Hz in this subtype; choose others",
-                            file_.path(), format_.name, channels_, info.samplerate));
-  // Compressed formats have no length in front; libsndfile 1.2 would begin a Vorbis stream anew in every block.
+    throw Error(fmt::format(
+        "can't write '{}': format={} takes no {} channels at {} Hz in this subtype; choose others",
+        file_.path(), format_.name, channels_, info.samplerate));
+  // Compressed formats have no length in front; libsndfile 1.2 would begin a Vorbis stream anew in every
+  // block.
   const bool compressed = format_.own_subtype != 0 || format_.major == SF_FORMAT_FLAC;
   sf_command(sound_.get(), SFC_SET_UPDATE_HEADER_AUTO, nullptr, compressed ? SF_FALSE : SF_TRUE);
   sf_command(sound_.get(), SFC_SET_ADD_PEAK_CHUNK, nullptr, SF_FALSE);  // it holds the time of day
@@ -190,9 +197,10 @@ void Writer::open(const Frame& frame) {
 void Writer::write(std::span<const float> samples) {
   const auto count = static_cast<sf_count_t>(samples.size());
   if (format_.four_gib && file_.size() + samples.size_bytes() * 2 > kFourGib)
-    throw Error(fmt::format("'{}' has reached the 4 GiB that format={} can hold; take format=rf64, w64 or caf. What was "
-                            "written so far is in '{}.part'",
-                            file_.path(), format_.name, file_.path()));
+    throw Error(fmt::format(
+        "'{}' has reached the 4 GiB that format={} can hold; take format=rf64, w64 or caf. What was "
+        "written so far is in '{}.part'",
+        file_.path(), format_.name, file_.path()));
   if (subtype_ == SF_FORMAT_PCM_16) {
     shorts_.resize(samples.size());
     std::transform(samples.begin(), samples.end(), shorts_.begin(),
@@ -213,20 +221,23 @@ void Writer::write(std::span<const float> samples) {
 void Writer::write_silence(std::int64_t instants) {
   const std::vector<float> silence(std::size_t{4096} * channels_);
   for (; instants > 0; instants -= 4096)
-    write(std::span(silence).first(static_cast<std::size_t>(std::min<std::int64_t>(instants, 4096)) * channels_));
+    write(std::span(silence).first(static_cast<std::size_t>(std::min<std::int64_t>(instants, 4096)) *
+                                   channels_));
 }
 
 void Writer::check(sf_count_t written, std::size_t wanted) {
   if (file_.failed()) file_.fail();
   if (written != static_cast<sf_count_t>(wanted))
-    throw Error(fmt::format("can't write '{}': {}; try another format=", file_.path(), sf_strerror(sound_.get())));
+    throw Error(
+        fmt::format("can't write '{}': {}; try another format=", file_.path(), sf_strerror(sound_.get())));
 }
 
 void Writer::finish(const Frame& last) {
   if (!sound_ && last.rate() == 0)
-    throw Error(fmt::format("there is nothing to write to '{}': the stream ended before its first samples, so the file "
-                            "has neither rate nor channels; check the elements before",
-                            file_.path()));
+    throw Error(fmt::format(
+        "there is nothing to write to '{}': the stream ended before its first samples, so the file "
+        "has neither rate nor channels; check the elements before",
+        file_.path()));
   open(last);
   sound_.reset();  // writes what the encoder still holds, and the header
   file_.commit();
@@ -248,16 +259,11 @@ WEIR_ELEMENT(WavSink,
              {.name = "wav_sink",
               .summary = "writes f32 samples to an audio file; it is PATH.part until it is whole",
               .sink_pads = {"in"},
-              .parameters = {{.name = "path", .type = ParameterType::text, .help = "the audio file"},
-                             {.name = "format",
-                              .type = ParameterType::text,
-                              .help = "format of the file; auto: by the extension of path",
-                              .fallback = Value("auto"),
-                              .choices = choices(kFormats, [](const Format& format) { return format.name; })},
-                             {.name = "subtype",
-                              .type = ParameterType::text,
-                              .help = "coding of a sample; auto: pcm_16, or what a compressed format has",
-                              .fallback = Value("auto"),
-                              .choices = choices(kSubtypes, [](auto& subtype) { return subtype.first; })}}});
+              .parameters = {
+                  text("path", "the audio file"),
+                  text("format", "format of the file; auto: by the extension of path", "auto",
+                       choices(kFormats, [](const Format& format) { return format.name; })),
+                  text("subtype", "coding of a sample; auto: pcm_16, or what a compressed format has", "auto",
+                       choices(kSubtypes, [](auto& subtype) { return subtype.first; }))}});
 
 }  // namespace weir::elements

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "elements/files.hpp"
+#include "elements/parameters.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
@@ -55,11 +56,11 @@ class Reader {
   // The next block. The last one carries EOS; it has no data if the file's length was not known before.
   Frame next() {
     const auto channels = static_cast<std::uint16_t>(info_.channels);
-    const FrameOptions options{.time = position_, .rate = static_cast<std::uint32_t>(info_.samplerate),
-                               .channels = channels};
+    const FrameOptions options{
+        .time = position_, .rate = static_cast<std::uint32_t>(info_.samplerate), .channels = channels};
     Frame frame = Frame::loan<float>(block_ * channels, options);
-    const sf_count_t count = sf_readf_float(sound_.get(), frame.data<float>().data(),
-                                            static_cast<sf_count_t>(block_));
+    const sf_count_t count =
+        sf_readf_float(sound_.get(), frame.data<float>().data(), static_cast<sf_count_t>(block_));
     const bool failed = sf_error(sound_.get()) != SF_ERR_NO_ERROR;
     if (failed && !at_end_of_file())
       throw Error(fmt::format("'{}' is damaged after {} samples ({}); get it whole", file_.path(), position_,
@@ -68,8 +69,10 @@ class Reader {
     position_ += count;
     const bool ended = instants < block_ || position_ == info_.frames;
     if (failed || (ended && info_.frames != SF_COUNT_MAX && position_ < info_.frames)) truncated();
-    if (instants == 0) frame = Frame(options);
-    else if (instants < block_) frame.shrink(instants * channels);
+    if (instants == 0)
+      frame = Frame(options);
+    else if (instants < block_)
+      frame.shrink(instants * channels);
     frame.set_eos(ended);
     return frame;
   }
@@ -80,16 +83,19 @@ class Reader {
   }
   [[noreturn]] void refuse() const {
     const int error = sf_error(nullptr);
-    throw Error(fmt::format("can't read '{}' as audio: {} path= takes a whole file of a format that libsndfile knows "
-                            "(WAV, AIFF, FLAC, Ogg, ...); raw_source reads bare samples",
-                            file_.path(), sf_error_number(error)));
+    throw Error(
+        fmt::format("can't read '{}' as audio: {} path= takes a whole file of a format that libsndfile knows "
+                    "(WAV, AIFF, FLAC, Ogg, ...); raw_source reads bare samples",
+                    file_.path(), sf_error_number(error)));
   }
   void truncated() const {
     if (allow_truncated_) return;
-    const std::string length = position_ > 0 ? fmt::format(" after {} of {} samples", position_, info_.frames) : "";
-    throw Error(fmt::format("'{}' is truncated: it ends{} before its header says; get it whole, or take what there is "
-                            "with allow_truncated=true",
-                            file_.path(), length));
+    const std::string length =
+        position_ > 0 ? fmt::format(" after {} of {} samples", position_, info_.frames) : "";
+    throw Error(fmt::format(
+        "'{}' is truncated: it ends{} before its header says; get it whole, or take what there is "
+        "with allow_truncated=true",
+        file_.path(), length));
   }
 
   InputFile file_;
@@ -109,21 +115,15 @@ class WavSource : public ParallelizeSourceElement {
 };
 
 WEIR_WORKER(weir::elements::WavSource);
-WEIR_ELEMENT(WavSource,
-             {.name = "wav_source",
-              .summary = "reads an audio file (WAV, AIFF, FLAC, Ogg, MP3, all that libsndfile knows) as f32 samples",
-              .source_pads = {"out"},
-              .parameters = {{.name = "path", .type = ParameterType::text, .help = "the audio file"},
-                             {.name = "block",
-                              .type = ParameterType::integer,
-                              .help = "samples per channel in a frame",
-                              .fallback = Value(std::int64_t{1024}),
-                              .min = 1,
-                              .max = 1 << 24,
-                              .unit = "samples"},
-                             {.name = "allow_truncated",
-                              .type = ParameterType::boolean,
-                              .help = "take what there is of a file that ends before its header says",
-                              .fallback = Value(false)}}});
+WEIR_ELEMENT(
+    WavSource,
+    {.name = "wav_source",
+     .summary = "reads an audio file (WAV, AIFF, FLAC, Ogg, MP3, all that libsndfile knows) as f32 samples",
+     .source_pads = {"out"},
+     .parameters = {text("path", "the audio file"),
+                    integer("block", "samples per channel in a frame",
+                            {.fallback = 1024, .min = 1, .max = 1 << 24, .unit = "samples"}),
+                    boolean("allow_truncated",
+                            "take what there is of a file that ends before its header says", false)}});
 
 }  // namespace weir::elements

@@ -1,14 +1,17 @@
-// AppSource and AppSink. The queue between the host's threads and the main lane is moodycamel's ConcurrentQueue, with
-// a count that bounds it; the eventfds serve the host's event loop, the main lane is woken through its bell.
+// AppSource and AppSink. Between the host's threads and the main lane is a bounded queue; the eventfds serve the
+// host's event loop, the main lane is woken through its bell.
 #include "weir/app.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
 
-#include <concurrentqueue/concurrentqueue.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -39,32 +42,76 @@ class Signal {
   int fd_;
 };
 
-/// A bounded queue for any number of threads on each side. A place is reserved before a frame goes in, so it
-/// never holds more than its limit.
+/// A bounded queue for any number of threads on each side, first in first out whoever pushes: each slot carries a
+/// stamp that says whose turn it is (after Dmitry Vyukov's bounded MPMC queue). Closing is a bit of the tail, so a
+/// frame is either before the end or refused. Never allocates.
+///
+/// All orders are seq_cst: who waits for room or for a frame announces that first and then looks again.
 class BoundedQueue {
  public:
-  explicit BoundedQueue(std::size_t limit) : limit_(limit), queue_(limit) {}
-  bool try_push(Frame& frame) {
-    std::size_t size = size_.load(std::memory_order_relaxed);  // the queue orders the frame itself
-    do {
-      if (size >= limit_) return false;
-    } while (!size_.compare_exchange_weak(size, size + 1, std::memory_order_acq_rel));
-    queue_.enqueue(std::move(frame));
-    return true;
+  explicit BoundedQueue(std::size_t limit)
+      : limit_(std::max<std::size_t>(limit, 1)), mask_(std::bit_ceil(std::max<std::size_t>(limit_, 2)) - 1), slots_(mask_ + 1) {
+    for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].stamp = i;
   }
-  bool try_pop(Frame& frame) {
-    if (!queue_.try_dequeue(frame)) return false;
-    size_.fetch_sub(1, std::memory_order_acq_rel);
-    return true;
+  /// `last` closes the queue with this frame.
+  [[nodiscard]] bool try_push(Frame& frame, bool last = false) noexcept {
+    std::uint64_t tail = tail_.load();
+    for (;;) {
+      if (tail & kClosed) return false;
+      Slot& slot = slots_[tail & mask_];
+      // The slot may be free later than there is room: a popper may still be moving its frame out.
+      const bool free = static_cast<std::int64_t>(tail - head_.load()) < limit() && slot.stamp.load() == tail;
+      const std::uint64_t now = free ? tail : tail_.load();
+      if (!free && now == tail) return false;
+      if (!free) tail = now;
+      else if (tail_.compare_exchange_weak(tail, (tail + 1) | (last ? kClosed : 0))) {
+        slot.frame = std::move(frame);
+        slot.stamp.store(tail + 1);
+        return true;
+      }
+    }
   }
-  [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool try_pop(Frame& frame) noexcept {
+    std::uint64_t head = head_.load();
+    for (;;) {
+      Slot& slot = slots_[head & mask_];
+      if (slot.stamp.load() != head + 1) {
+        const std::uint64_t now = head_.load();
+        if (now == head) return false;
+        head = now;
+      } else if (head_.compare_exchange_weak(head, head + 1)) {
+        frame = std::move(slot.frame);
+        slot.stamp.store(head + slots_.size());
+        return true;
+      }
+    }
+  }
+  void close() noexcept { tail_.fetch_or(kClosed); }
+  [[nodiscard]] bool closed() const noexcept { return (tail_.load() & kClosed) != 0; }
+  /// Frames that are in, or are being moved in.
+  [[nodiscard]] std::size_t size() const noexcept {
+    const std::uint64_t head = head_.load();  // first: the tail is never behind a head that was seen before
+    return (tail_.load() & ~kClosed) - head;
+  }
+  [[nodiscard]] bool has_frame() const noexcept {
+    const std::uint64_t head = head_.load();
+    return slots_[head & mask_].stamp.load() == head + 1;
+  }
+  [[nodiscard]] bool drained() const noexcept { return closed() && size() == 0; }
   [[nodiscard]] bool full() const noexcept { return size() >= limit_; }
-  [[nodiscard]] std::size_t room() const noexcept { return limit_ - size(); }
+  [[nodiscard]] std::size_t room() const noexcept { return limit_ - std::min(size(), limit_); }
 
  private:
-  const std::size_t limit_;
-  std::atomic<std::size_t> size_{0};  // reserved places, so at least the frames that are in
-  moodycamel::ConcurrentQueue<Frame> queue_;
+  struct Slot {
+    std::atomic<std::uint64_t> stamp;  // p: free for position p; p + 1: holds its frame
+    Frame frame;
+  };
+  [[nodiscard]] std::int64_t limit() const noexcept { return static_cast<std::int64_t>(limit_); }
+  static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;
+  const std::size_t limit_, mask_;
+  std::vector<Slot> slots_;
+  std::atomic<std::uint64_t> tail_{0};  // position of the next frame, and kClosed
+  std::atomic<std::uint64_t> head_{0};
 };
 
 ElementOptions with_pad(ElementOptions options, std::vector<std::string> ElementOptions::*pads, const char* name) {
@@ -79,7 +126,6 @@ ElementOptions with_pad(ElementOptions options, std::vector<std::string> Element
 struct AppSource::Queue {
   explicit Queue(std::size_t limit) : frames(limit) {}
   BoundedQueue frames;
-  std::atomic<bool> ended{false};
   std::atomic<bool> was_full{false};
   std::mutex mutex;  // only for push_for and its waking
   std::condition_variable room;
@@ -96,15 +142,13 @@ AppSource::AppSource(ElementOptions options)
 AppSource::~AppSource() = default;
 
 bool AppSource::try_push(Frame& frame) noexcept {
-  if (queue_->ended.load(std::memory_order_acquire)) return false;
-  const bool eos = frame.eos();
-  if (!queue_->frames.try_push(frame)) {
+  if (!queue_->frames.try_push(frame, frame.eos())) {
+    if (queue_->frames.closed()) return false;
     queue_->was_full.store(true, std::memory_order_seq_cst);
     // Room may have come between the failure and the flag: then nobody would raise the signal.
     if (!queue_->frames.full()) queue_->room_signal.raise();
     return false;
   }
-  if (eos) queue_->ended.store(true, std::memory_order_release);
   wake();
   return true;
 }
@@ -116,35 +160,33 @@ bool AppSource::push_for(Frame& frame, std::chrono::nanoseconds timeout) {
   bool pushed = false;
   queue_->room.wait_for(lock, timeout, [&] {
     pushed = try_push(frame);
-    return pushed || queue_->ended.load(std::memory_order_acquire);
+    return pushed || queue_->frames.closed();
   });
   queue_->waiting.fetch_sub(1, std::memory_order_relaxed);
   return pushed;
 }
 
 void AppSource::end_of_stream() noexcept {
-  queue_->ended.store(true, std::memory_order_release);
+  queue_->frames.close();
   { std::scoped_lock lock(queue_->mutex); }
   queue_->room.notify_all();
+  if (queue_->was_full.exchange(false, std::memory_order_seq_cst)) queue_->room_signal.raise();  // to learn of the end
   wake();
 }
 
 int AppSource::room_fd() const noexcept { return queue_->room_signal.fd(); }
 void AppSource::clear_room() noexcept { queue_->room_signal.lower(); }
 
-bool AppSource::ready() { return queue_->frames.size() > 0 || queue_->ended.load(std::memory_order_acquire); }
+bool AppSource::ready() { return queue_->frames.has_frame() || queue_->frames.drained(); }
 
 bool AppSource::end_stream() {
-  if (!queue_->ended.load(std::memory_order_acquire)) end_of_stream();
+  if (!queue_->frames.closed()) end_of_stream();
   return true;
 }
 
 Frame AppSource::new_frame(SourcePad&) {
   Frame frame;
-  while (!queue_->frames.try_pop(frame)) {
-    // A place may be reserved whose frame is not in yet; without one, the stream is over.
-    if (queue_->frames.size() == 0) return Frame::end_of_stream();
-  }
+  if (!queue_->frames.try_pop(frame)) return Frame::end_of_stream();  // see ready()
   if (queue_->was_full.exchange(false, std::memory_order_seq_cst)) queue_->room_signal.raise();
   if (queue_->waiting.load(std::memory_order_seq_cst) > 0) {
     { std::scoped_lock lock(queue_->mutex); }
@@ -160,6 +202,7 @@ struct AppSink::Queue {
   BoundedQueue frames;
   std::function<void(SinkPad&, Frame)> callback;
   std::atomic<std::size_t> open_pads{0};
+  std::vector<bool> pad_ended;  // the main lane's
   std::mutex mutex;  // only for pop_for and its waking, and for lowering the signal
   std::condition_variable arrived;
   std::atomic<int> waiting{0};
@@ -170,6 +213,7 @@ AppSink::AppSink(ElementOptions options)
     : SinkElement(with_pad(std::move(options), &ElementOptions::sink_pads, "in")),
       queue_(std::make_unique<Queue>(std::max(this->options().queue_maxsize, sink_pads().size()))) {
   queue_->open_pads = sink_pads().size();
+  queue_->pad_ended.resize(sink_pads().size());
 }
 AppSink::~AppSink() = default;
 
@@ -182,9 +226,15 @@ bool AppSink::ended() const noexcept {
 }
 
 void AppSink::pull(SinkPad& pad, Frame frame) {
-  const bool eos = frame.eos();
+  if (queue_->open_pads.load(std::memory_order_relaxed) == 0) {  // another run
+    queue_->pad_ended.assign(sink_pads().size(), false);
+    queue_->open_pads = sink_pads().size();
+  }
+  if (queue_->pad_ended[pad.index()]) return;  // the EOS frames of a pad that has ended while others go on
+  const bool eos = queue_->pad_ended[pad.index()] = frame.eos();
   if (queue_->callback) queue_->callback(pad, std::move(frame));
-  else if (!queue_->frames.try_push(frame)) throw Error("app sink '" + name() + "' has no room");  // see ready()
+  else
+    while (!queue_->frames.try_push(frame)) std::this_thread::yield();  // there is room, see ready(): a popper is at it
   if (eos) queue_->open_pads.fetch_sub(1, std::memory_order_acq_rel);
   queue_->signal.raise();
   if (queue_->waiting.load(std::memory_order_seq_cst) > 0) {

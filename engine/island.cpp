@@ -30,8 +30,20 @@ Island::Island(Lane& lane, const IslandPlan& plan) : lane_(lane), places_(plan.p
         sinks_.push_back(sink);
       }
     }
+    if (step.op == Op::pull && !step.element->source_pads().empty())
+      stage.feeds = std::ranges::none_of(plan.steps, [&](const Step& other) {
+        return other.op == Op::new_frame && other.element == step.element;
+      });
     stages_.push_back(stage);
   }
+}
+
+bool Island::holds(const Element& element) const noexcept {
+  return std::ranges::find(elements_, &element) != elements_.end();
+}
+
+void Island::add_element_ends(const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets, Event shutdown) {
+  element_ends_.push_back({outlets, inlets, shutdown});
 }
 
 bool Island::ready() {
@@ -130,6 +142,7 @@ void Island::pull(Stage& stage) {
   Frame& place = places_[step.place];
   const Descriptor& d = FrameAccess::descriptor(place);
   const bool eos = place.eos();
+  if (eos) stage.ended = true;
   ++stage.frames;
   if (stage.counted) {
     check_spec(stage, d);
@@ -164,12 +177,19 @@ void Island::check_spec(Stage& stage, const Descriptor& d) {
 
 bool Island::at_end() const noexcept {
   return std::ranges::all_of(sinks_, [](const SinkElement* sink) { return sink->at_eos(); }) &&
-         std::ranges::all_of(outlets_, [](const Outlet* outlet) { return outlet->eos_put(); });
+         std::ranges::all_of(outlets_, [](const Outlet* outlet) { return outlet->eos_put(); }) &&
+         std::ranges::all_of(stages_, [](const Stage& stage) { return !stage.feeds || stage.ended; });
 }
 
 void Island::close() noexcept {
   for (Outlet* outlet : outlets_) outlet->close();
   for (Inlet* inlet : inlets_) inlet->leave();
+  for (ElementEnds& ends : element_ends_) {
+    if (!ends.outlets.empty()) ends.shutdown.set();  // a source's commands being over does not end it: this does
+    for (Outlet* outlet : ends.outlets) outlet->close();
+    for (Inlet* inlet : ends.inlets)
+      if (inlet->is_local()) inlet->leave();  // rings are emptied until their workers have ended: Run::drain_workers
+  }
   places_.clear();
   places_.resize(places_.capacity());
 }

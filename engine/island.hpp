@@ -8,6 +8,7 @@
 
 #include "engine/lane.hpp"
 #include "engine/plan.hpp"
+#include "weir/event.hpp"
 
 namespace weir::engine {
 
@@ -27,6 +28,10 @@ class Island final : public Task {
   void abandon() noexcept override;
   [[nodiscard]] const std::vector<PadCounter>& counters() const noexcept { return counters_; }
 
+  [[nodiscard]] bool holds(const Element& element) const noexcept;
+  /// The element's ends of its worker's queues end with this island: the worker then finishes what is queued.
+  void add_element_ends(const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets, Event shutdown);
+
  private:
   struct Stage {  // a Step with its ends made
     const Step* step;
@@ -34,7 +39,8 @@ class Island final : public Task {
     Outlet* outlet = nullptr;
     std::uint32_t counter = 0;   // pull from a pad of this island
     bool counted = false;
-    bool ended = false;          // new_frame: has given EOS
+    bool ended = false;          // new_frame: has given EOS; pull: has taken it
+    bool feeds = false;          // pull: into a worker whose frames go elsewhere, so it ends by itself
     std::uint64_t frames = 0;
     std::uint64_t spec = 0;      // pull: type and rate of the first frame with data
     std::uint16_t channels = 0;
@@ -55,6 +61,12 @@ class Island final : public Task {
   std::vector<Outlet*> outlets_;
   std::vector<Element*> elements_;
   std::vector<SinkElement*> sinks_;
+  struct ElementEnds {
+    std::vector<Outlet*> outlets;
+    std::vector<Inlet*> inlets;
+    Event shutdown;
+  };
+  std::vector<ElementEnds> element_ends_;
   std::vector<PadCounter> counters_;
 };
 

@@ -36,6 +36,7 @@ struct PipelineMemory {
   shm::Segment main_bell;
   shm::Doorbell doorbell;  ///< fences, so that it fits every kind of run
   std::vector<std::shared_ptr<Memory>> kept;
+  std::atomic<bool> in_use{false};  ///< by a run; its elements have room for the wiring of one
 };
 
 /// Whether a frame somewhere still has a share of one of the blocks.
@@ -90,6 +91,8 @@ class Run : public std::enable_shared_from_this<Run> {
 
   // start (run_start.cpp)
   void refuse_inside_worker() const;
+  void claim_pipeline();
+  void prepare();
   void make_memory();
   void build_main_lane();
   void connect_elements();

@@ -17,12 +17,14 @@ void Run::conclude() {
     islands_.clear();
     for (LaneRun& lane : lanes_) lane.lane.reset();
     release_left_frames();
-    if (holds_frames(*memory_)) pipeline_memory_->kept.push_back(memory_);
   }
+  // An abandoned thread may drop its shares, and this run, while elements still hold frames.
+  if (abandoned || holds_frames(*memory_)) pipeline_memory_->kept.push_back(memory_);
   if (signals_) {
     forget_on_signal(wake_fd_);
     signals_.reset();
   }
+  pipeline_memory_->in_use = false;
 }
 
 // Both ends of every ring are gone: the shares of frames that nobody took are dropped here.

@@ -63,6 +63,32 @@ void Run::start() {
   if (started()) throw Error("this run has been started already; make another Parallelize to run again");
   refuse_inside_worker();
   plan_ = make_plan(pipeline_, options_, Parallelize::default_mode(), shared_specs_);
+  claim_pipeline();
+  try {
+    prepare();
+    supervisor_ = std::thread([self = shared_from_this()] { self->supervise(); });
+  } catch (...) {
+    for (const auto& worker : plan_.workers) Wiring::connect(*worker.parallelized, {});
+    forget_on_signal(wake_fd_);
+    signals_.reset();
+    islands_.clear();
+    element_ends_.clear();
+    lanes_.clear();
+    controls_.clear();
+    pipeline_memory_->in_use = false;
+    throw;
+  }
+  started_.store(true, std::memory_order_release);
+}
+
+void Run::claim_pipeline() {
+  if (!pipeline_.memory_) pipeline_.memory_ = std::make_shared<PipelineMemory>();
+  pipeline_memory_ = pipeline_.memory_;
+  if (pipeline_memory_->in_use.exchange(true))
+    throw Error("this pipeline runs already; wait for that run's end, or make another pipeline");
+}
+
+void Run::prepare() {
   start_ns_ = monotonic_ns();
   barrier_ = shm::prepare_barrier(plan_.several_processes);
   for (LaneSpec& lane : plan_.lanes) lane.barrier = barrier_;
@@ -72,19 +98,15 @@ void Run::start() {
   wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd_ < 0) throw StartError(std::string("can't make an eventfd: ") + std::strerror(errno));
   if (options_.handle_signals) {
+    notify_on_signal(wake_fd_);
     signals_ = std::make_unique<SignalEOS>();
     signals_seen_ = SignalEOS::signals_received();
-    notify_on_signal(wake_fd_);
   }
-  started_.store(true, std::memory_order_release);
-  supervisor_ = std::thread([self = shared_from_this()] { self->supervise(); });
 }
 
 void Run::make_memory() {
   const auto sharing =
       plan_.several_processes ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory;
-  if (!pipeline_.memory_) pipeline_.memory_ = std::make_shared<PipelineMemory>();
-  pipeline_memory_ = pipeline_.memory_;
   std::erase_if(pipeline_memory_->kept, [](const auto& memory) { return !holds_frames(*memory); });
   memory_->bells[kMainLane] =
       shm::Segment::attach(::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, 0), sizeof(shm::Bell), "bell");
@@ -161,6 +183,8 @@ void Run::connect_elements() {
       connection.out_queues.emplace_back(&inlet, plan_.links[link].sink);
     }
     Wiring::connect(*worker.parallelized, std::move(connection));
+    for (Island* island : islands_)
+      if (island->holds(*worker.element)) island->add_element_ends(ends.outlets, ends.inlets, Event(&ends.shutdown));
   }
 }
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/memory.hpp"
@@ -110,6 +111,7 @@ ChildProcess spawn_worker(const std::string& executable, const std::string& name
   if (child.pidfd < 0) {
     const int reason = errno;
     ::kill(child.pid, SIGKILL);
+    ::waitpid(child.pid, nullptr, 0);
     throw StartError("can't watch the worker process of " + name + ": " + std::strerror(reason));
   }
   return child;

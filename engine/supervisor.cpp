@@ -30,6 +30,9 @@ void block_signals() noexcept {
 
 void name_thread(const std::string& name) noexcept { ::prctl(PR_SET_NAME, ("weir:" + name).substr(0, 15).c_str()); }
 
+/// A host that ignores SIGCHLD, or reaps every child, leaves no status. Neither an exit nor a signal looks like it.
+constexpr int kNoStatus = -1;
+
 double seconds(const timeval& time) noexcept {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
@@ -154,7 +157,7 @@ void Run::on_child_ended(std::uint32_t lane) {
   run.child.pidfd = -1;
   run.running = false;
   mark_terminated(lane);
-  if (reaped == run.child.pid) judge_child(lane, status);
+  judge_child(lane, reaped == run.child.pid ? status : kNoStatus);
 }
 
 void Run::judge_child(std::uint32_t lane, int status) {
@@ -162,8 +165,8 @@ void Run::judge_child(std::uint32_t lane, int status) {
   // SYNC lane.state (acquire): pairs with the release at the end of Lane::run, so figures and errors are complete.
   const LaneState state = controls_[lane].header().state.load(std::memory_order_acquire);
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  const int exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-  if (state == LaneState::ended && signal == 0 && exit_status == 0) return;
+  const int exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : status == kNoStatus ? -1 : 0;
+  if (state == LaneState::ended && signal == 0 && exit_status <= 0) return;
   if (state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main) {
     collect_error(lane);
   } else if (const std::string why = refusal_of(lane); !why.empty()) {

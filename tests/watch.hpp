@@ -120,12 +120,12 @@ class LeavesNothing : public testing::Test {
     errno = 0;
     EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
     EXPECT_EQ(errno, ECHILD);
+    // A thread that was joined may still stand in /proc for a moment, one that was abandoned ends when it comes back.
+    EXPECT_TRUE(eventually([&] { return Census::take().threads <= before_.threads; })) << "a thread is left";
     const Census now = Census::take();
     EXPECT_EQ(now.descriptors, before_.descriptors);
     EXPECT_EQ(now.mappings, before_.mappings);
     EXPECT_EQ(now.shared, before_.shared);
-    // A thread that was joined may still stand in /proc for a moment.
-    EXPECT_TRUE(eventually([&] { return Census::take().threads <= before_.threads; })) << "a thread is left";
   }
 
  private:

@@ -82,7 +82,7 @@ class WEIR_API WorkerCrashed : public Error {
   WorkerCrashed(std::string element_name, pid_t process, int exit_code, int signal_number);
   std::string element;  ///< names of the lane's elements, joined by ", "
   pid_t pid;
-  int exit_status;      ///< valid if signal is 0
+  int exit_status;      ///< valid if signal is 0; -1 where the host reaped it (SIGCHLD ignored)
   int signal;           ///< 0 if it exited
 };
 

@@ -110,19 +110,19 @@ int main(int argc, char** argv) {
   std::atomic<bool> over{false};
   std::thread announcer([&] { announce(board, over); });
   int status = 0;
-  std::string error = "none";
   try {
     parallelize.run();
-  } catch (const weir::Error& e) {
-    error = e.what();
+  } catch (const weir::Error&) {
     status = 3;
   }
   over = true;
   announcer.join();
   const weir::Report& report = parallelize.report();
+  std::string errors;
+  for (const std::string& error : report.errors) errors += (errors.empty() ? "" : "; ") + error;
   std::uint64_t left = 0;
   for (const auto& link : report.links) left += link.left;
-  std::printf("completed=%d balances=%d left=%llu handlers=%d error=%s\n", report.completed, report.balances(),
-              static_cast<unsigned long long>(left), default_handlers(), error.c_str());
+  std::printf("completed=%d balances=%d left=%llu handlers=%d errors=%s\n", report.completed, report.balances(),
+              static_cast<unsigned long long>(left), default_handlers(), errors.empty() ? "none" : errors.c_str());
   return status;
 }

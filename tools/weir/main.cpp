@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -36,9 +37,15 @@ ExitCode print(const std::string& text, ExitCode code) {
 /// Fails before the run where it would fail after.
 void check_json_file(const std::string& path) {
   if (path.empty() || path == "-") return;
-  if (!std::ofstream(path, std::ios::app))
-    throw UsageError("--json: can't write '" + path + "' (" + std::generic_category().message(errno) +
-                     "); check the path");
+  std::error_code ignored;
+  const std::filesystem::path file(path);
+  const std::filesystem::path parent = file.has_parent_path() ? file.parent_path() : ".";
+  const bool is_directory = std::filesystem::is_directory(file, ignored);
+  if (is_directory) errno = EISDIR;
+  const bool exists = std::filesystem::exists(file, ignored);
+  if (!is_directory && ::access(exists ? file.c_str() : parent.c_str(), W_OK) == 0) return;
+  throw UsageError("--json: can't write '" + path + "' (" + std::generic_category().message(errno) +
+                   "); check the path");
 }
 
 bool write_json(const std::string& path, const std::string& json) {

@@ -101,24 +101,20 @@ void refuse_standard_streams(const Description& description) {
 }
 
 TwinOutputs::TwinOutputs(const Description& description) {
+  std::vector<fs::path> directories;
   try {
     for (const ElementDescription& element : description.elements) {
       const std::optional<std::string> path = path_of(element);
       if (!path || !is_sink(element) || !may_be_regular_file(*path)) continue;
-      const fs::path directory = make_directory_beside(*path);
-      twins_.push_back({element.name, *path, directory, directory / fs::path(*path).filename()});
+      directories.push_back(make_directory_beside(*path));
+      twins_.push_back({element.name, *path, directories.back() / fs::path(*path).filename()});
     }
+    if (!directories.empty()) janitor_.emplace(directories);
   } catch (...) {
-    remove();
+    std::error_code ignored;
+    for (const fs::path& directory : directories) fs::remove(directory, ignored);
     throw;
   }
-}
-
-TwinOutputs::~TwinOutputs() { remove(); }
-
-void TwinOutputs::remove() noexcept {
-  std::error_code ignored;
-  for (const Twin& twin : twins_) fs::remove_all(twin.directory, ignored);
 }
 
 Description TwinOutputs::redirected(Description description) const {

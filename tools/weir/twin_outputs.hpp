@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tools/weir/description.hpp"
+#include "tools/weir/janitor.hpp"
 
 namespace weir::tool {
 
@@ -33,9 +34,6 @@ class TwinOutputs {
   /// Finds the sinks with a parameter `path` that names a file; devices and pipes are left as they are.
   /// Throws std::runtime_error where there can be no directory beside one.
   explicit TwinOutputs(const Description& description);
-  ~TwinOutputs();
-  TwinOutputs(const TwinOutputs&) = delete;
-  TwinOutputs& operator=(const TwinOutputs&) = delete;
 
   /// The same pipeline, writing the twins.
   [[nodiscard]] Description redirected(Description description) const;
@@ -46,11 +44,10 @@ class TwinOutputs {
   struct Twin {
     std::string element;
     std::string path;
-    std::filesystem::path directory;
     std::filesystem::path twin;
   };
-  void remove() noexcept;
   std::vector<Twin> twins_;
+  std::optional<Janitor> janitor_;
 };
 
 }  // namespace weir::tool

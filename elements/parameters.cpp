@@ -1,0 +1,39 @@
+#include "elements/parameters.hpp"
+
+#include <utility>
+
+namespace weir::elements {
+namespace {
+
+template <class T>
+Parameter number(const char* name, const char* help, ParameterType type, const Range<T>& range) {
+  Parameter parameter{.name = name, .type = type, .help = help, .unit = range.unit};
+  if (range.fallback) parameter.fallback = Value(*range.fallback);
+  if (range.min) parameter.min = static_cast<double>(*range.min);
+  if (range.max) parameter.max = static_cast<double>(*range.max);
+  return parameter;
+}
+
+}  // namespace
+
+Parameter integer(const char* name, const char* help, const Range<std::int64_t>& range) {
+  return number(name, help, ParameterType::integer, range);
+}
+
+Parameter real(const char* name, const char* help, const Range<double>& range) {
+  return number(name, help, ParameterType::real, range);
+}
+
+Parameter boolean(const char* name, const char* help, bool fallback) {
+  Parameter parameter{.name = name, .type = ParameterType::boolean, .help = help};
+  parameter.fallback = Value(fallback);
+  return parameter;
+}
+
+Parameter text(const char* name, const char* help, const char* fallback, std::vector<std::string> choices) {
+  Parameter parameter{.name = name, .type = ParameterType::text, .help = help, .choices = std::move(choices)};
+  if (fallback) parameter.fallback = Value(fallback);
+  return parameter;
+}
+
+}  // namespace weir::elements

@@ -1,0 +1,250 @@
+// What the built-in elements say of files that can't be read or written, and what they leave behind.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
+
+#include "dsp_signals.hpp"
+#include "element_graphs.hpp"
+#include "elements/files.hpp"
+
+namespace weir::elements {
+namespace {
+
+using dsp::noise;
+using testing::AllOf;
+using testing::HasSubstr;
+
+class ElementErrors : public testing::TestWithParam<Mode> {
+ protected:
+  std::string failure_of_source(const std::string& text) {
+    Graph graph;
+    graph.chain({text + " name=the_source", "null_sink"});
+    return graph.failure(GetParam(), "the_source");
+  }
+  std::string failure_of_sink(const std::string& text, std::size_t samples = 10'000) {
+    Graph graph;
+    graph.chain({text + " name=the_sink"}, &graph.source(blocks_of(noise(samples), 512, 48'000)));
+    return graph.failure(GetParam(), "the_sink");
+  }
+  ScratchDir dir_;
+};
+INSTANTIATE_TEST_SUITE_P(, ElementErrors, kAllModes, kModeName);
+
+TEST_P(ElementErrors, AMissingInputIsNamed) {
+  for (const char* source : {"wav_source", "raw_source"})
+    EXPECT_THAT(
+        failure_of_source(source + (" path=" + (dir_ / "no.wav"))),
+        AllOf(HasSubstr("'" + (dir_ / "no.wav") + "': No such file or directory"), HasSubstr("check path=")));
+}
+
+TEST_P(ElementErrors, ADirectoryIsNoInput) {
+  for (const char* source : {"wav_source", "raw_source"})
+    EXPECT_THAT(failure_of_source(source + (" path=" + (dir_ / ""))),
+                HasSubstr("Is a directory; path= takes a file"));
+}
+
+TEST_P(ElementErrors, AnEmptyInputIsNamed) {
+  write_text(dir_ / "empty.wav", "");
+  for (const char* source : {"wav_source", "raw_source"})
+    EXPECT_THAT(failure_of_source(source + (" path=" + (dir_ / "empty.wav"))),
+                HasSubstr("empty.wav' is empty"));
+}
+
+TEST_P(ElementErrors, AnInputThatIsNoAudioIsNamed) {
+  write_text(dir_ / "text.wav", std::string(3000, 'x'));
+  EXPECT_THAT(failure_of_source("wav_source path=" + (dir_ / "text.wav")),
+              AllOf(HasSubstr("can't read '" + (dir_ / "text.wav") + "' as audio"), HasSubstr("raw_source")));
+}
+
+TEST_P(ElementErrors, ATruncatedInputIsNamedOrTakenAsItIs) {
+  const std::vector<std::pair<std::string, int>> formats{
+      {"wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16},   {"float.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT},
+      {"w64", SF_FORMAT_W64 | SF_FORMAT_PCM_16},   {"rf64", SF_FORMAT_RF64 | SF_FORMAT_PCM_16},
+      {"aiff", SF_FORMAT_AIFF | SF_FORMAT_PCM_16}, {"au", SF_FORMAT_AU | SF_FORMAT_PCM_16},
+      {"flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16}, {"ogg", SF_FORMAT_OGG | SF_FORMAT_VORBIS}};
+  for (const auto& [extension, format] : formats) {
+    const std::string path = dir_ / ("cut." + extension);
+    write_sound(path, {noise(48'000), 48'000, 1, format});
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) * 6 / 10);
+    EXPECT_THAT(failure_of_source("wav_source path=" + path), HasSubstr("'" + path + "' is truncated"))
+        << extension;
+    const auto frames = frames_of(GetParam(), {"wav_source allow_truncated=true path=" + path});
+    EXPECT_THAT(items_of<float>(frames).size(), AllOf(testing::Gt(10'000U), testing::Lt(48'000U)))
+        << extension;
+    EXPECT_TRUE(frames.back().eos());
+  }
+}
+
+TEST_P(ElementErrors, AHeaderWithoutALengthIsNotTruncated) {
+  write_sound(dir_ / "a.wav", {noise(1000), 48'000, 1, SF_FORMAT_WAV | SF_FORMAT_PCM_16});
+  auto bytes = read_text(dir_ / "a.wav");
+  bytes.replace(4, 4, "\xff\xff\xff\xff");  // as programs write it that stream to a pipe
+  bytes.replace(40, 4, "\xff\xff\xff\xff");
+  write_text(dir_ / "a.wav", bytes);
+  EXPECT_EQ(items_of<float>(frames_of(GetParam(), {"wav_source path=" + (dir_ / "a.wav")})).size(), 1000);
+}
+
+TEST_P(ElementErrors, RawNumbersThatEndWithinASampleAreRefused) {
+  write_text(dir_ / "odd.raw", std::string(1003, 'x'));
+  EXPECT_THAT(failure_of_source("raw_source type=i16 channels=2 path=" + (dir_ / "odd.raw")),
+              AllOf(HasSubstr("odd.raw"), HasSubstr("3 are left over; check type= and channels=")));
+}
+
+TEST_P(ElementErrors, AnOutputWithoutItsDirectoryIsNamedAtOnce) {
+  for (const char* sink : {"wav_sink", "raw_sink", "checksum_sink", "spectrogram"})
+    EXPECT_THAT(failure_of_sink(sink + (" path=" + (dir_ / "no/x.wav"))),
+                AllOf(HasSubstr("'" + (dir_ / "no/x.wav") + "': No such file"),
+                      HasSubstr("make its directory first")));
+}
+
+TEST_P(ElementErrors, ADirectoryIsNoOutput) {
+  for (const char* sink : {"wav_sink", "raw_sink", "checksum_sink", "spectrogram"})
+    EXPECT_THAT(failure_of_sink(sink + (" path=" + (dir_ / ""))),
+                HasSubstr("Is a directory; path= takes a file"));
+}
+
+TEST_P(ElementErrors, AnExtensionThatNamesNoFormatIsRefused) {
+  EXPECT_THAT(failure_of_sink("wav_sink path=" + (dir_ / "x.dat")), HasSubstr("say format=wav"));
+  EXPECT_FALSE(exists(dir_ / "x.dat"));
+  EXPECT_FALSE(exists(dir_ / "x.dat.part"));
+}
+
+TEST_P(ElementErrors, ASubtypeThatAFormatLacksIsRefused) {
+  EXPECT_THAT(failure_of_sink("wav_sink subtype=pcm_24 path=" + (dir_ / "x.ogg")),
+              HasSubstr("leave subtype= out"));
+  EXPECT_THAT(failure_of_sink("wav_sink subtype=float path=" + (dir_ / "x.flac")),
+              HasSubstr("choose others"));
+}
+
+TEST_P(ElementErrors, AudioDoesNotGoIntoAPipe) {
+  ASSERT_EQ(::mkfifo((dir_ / "x.wav").c_str(), 0600), 0);
+  const FileDescriptor reader(::open((dir_ / "x.wav").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  EXPECT_THAT(failure_of_sink("wav_sink path=" + (dir_ / "x.wav")), HasSubstr("use raw_sink"));
+}
+
+TEST_P(ElementErrors, TwoSinksDoNotShareAFile) {
+  Graph graph;
+  Element& source = graph.source(blocks_of(noise(10'000), 512, 48'000));
+  const OutputFile mine(dir_ / "b.wav");
+  graph.chain({"wav_sink path=" + (dir_ / "b.wav")}, &source);
+  EXPECT_THAT(graph.failure(GetParam(), "wav_sink"), HasSubstr("another element or program is writing it"));
+}
+
+TEST_P(ElementErrors, AStreamThatEndsBeforeItsFirstSampleHasNothingToWrite) {
+  Graph graph;
+  graph.chain({"wav_sink path=" + (dir_ / "b.wav")}, &graph.source({Frame::end_of_stream()}));
+  EXPECT_THAT(graph.failure(GetParam(), "wav_sink"), HasSubstr("ended before its first samples"));
+  EXPECT_FALSE(exists(dir_ / "b.wav.part"));
+}
+
+TEST_P(ElementErrors, AFullDeviceIsNamed) {
+  for (const char* sink : {"raw_sink path=/dev/full", "wav_sink format=wav path=/dev/full",
+                           "wav_sink format=flac path=/dev/full"})
+    EXPECT_THAT(failure_of_sink(sink),
+                AllOf(HasSubstr("can't write '/dev/full': No space left on device"), HasSubstr("make room")));
+}
+
+// A file system of 64 KiB at a path, which only this process and its children see.
+class TinyDisk {
+ public:
+  explicit TinyDisk(const std::string& path) : path_(path) {
+    std::filesystem::create_directory(path);
+    mounted_ = ::unshare(CLONE_NEWNS) == 0 &&
+               ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+               ::mount("tmpfs", path.c_str(), "tmpfs", 0, "size=64k") == 0;
+  }
+  ~TinyDisk() {
+    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+  }
+  TinyDisk(const TinyDisk&) = delete;
+  TinyDisk& operator=(const TinyDisk&) = delete;
+  [[nodiscard]] bool mounted() const noexcept { return mounted_; }
+
+ private:
+  std::string path_;
+  bool mounted_;
+};
+
+TEST_P(ElementErrors, AFullDiskLeavesWhatFitsAsAPartAndTheOldFileAsItWas) {
+  const TinyDisk disk(dir_ / "disk");
+  if (!disk.mounted()) GTEST_SKIP() << "needs to be root, to mount a small file system";
+  write_text(dir_ / "disk/b.wav", "old");
+  EXPECT_THAT(failure_of_sink("wav_sink path=" + (dir_ / "disk/b.wav"), 200'000),
+              AllOf(HasSubstr("b.wav': No space left on device"), HasSubstr("b.wav.part'")));
+  EXPECT_EQ(read_text(dir_ / "disk/b.wav"), "old");
+  EXPECT_THAT(read_sound(dir_ / "disk/b.wav.part").samples.size(), testing::Gt(20'000U));
+}
+
+TEST_P(ElementErrors, APictureDoesNotFitOnAFullDisk) {
+  const TinyDisk disk(dir_ / "disk");
+  if (!disk.mounted()) GTEST_SKIP() << "needs to be root, to mount a small file system";
+  Graph graph;
+  graph.chain({"stft", "spectrogram path=" + (dir_ / "disk/s.png")},
+              &graph.source(blocks_of(noise(48'000), 512, 48'000)));
+  EXPECT_THAT(graph.failure(GetParam(), "spectrogram"),
+              AllOf(HasSubstr("s.png"), HasSubstr("No space left")));
+  EXPECT_TRUE(std::filesystem::is_empty(dir_ / "disk"));
+}
+
+TEST_P(ElementErrors, AReaderThatHasGoneIsAnErrorAndNoSignal) {
+  int out[2];
+  ASSERT_EQ(::pipe2(out, O_CLOEXEC), 0);
+  const int before = ::dup(STDOUT_FILENO);
+  ::dup2(out[1], STDOUT_FILENO);
+  ::close(out[0]);
+  ::close(out[1]);
+  const std::string message = failure_of_sink("raw_sink");
+  ::dup2(before, STDOUT_FILENO);
+  ::close(before);
+  EXPECT_THAT(message, HasSubstr("can't write 'standard output': Broken pipe; what reads it has ended"));
+}
+
+TEST_P(ElementErrors, AnErrorElsewhereLeavesAPartThatPlays) {
+  write_text(dir_ / "b.wav", "old");
+  auto frames = blocks_of(noise(5120), 512, 48'000);
+  frames.resize(10);
+  frames.back() = Frame::of(std::int64_t{1}, {.eos = true});  // not what the sink takes
+  Graph graph;
+  graph.chain({"wav_sink path=" + (dir_ / "b.wav")}, &graph.source(frames));
+  try {
+    graph.run(GetParam());
+    ADD_FAILURE() << "no error";
+  } catch (const Error&) {
+  }
+  EXPECT_EQ(read_text(dir_ / "b.wav"), "old");
+  EXPECT_EQ(read_sound(dir_ / "b.wav.part").samples.size(), 9 * 512);
+}
+
+TEST(ElementCrash, AKilledSinkLeavesAPartThatPlays) {
+  const ScratchDir dir;
+  Graph graph;
+  graph.chain({"busy us=500", "wav_sink path=" + (dir / "b.wav")},
+              &graph.source(blocks_of(noise(4'000'000), 512, 48'000)));
+  Parallelize parallelize(graph.pipeline, {.mode = Mode::process});
+  parallelize.start();
+  while (parallelize.frames_so_far() < 50) std::this_thread::yield();
+  const std::string own = std::to_string(::getpid());
+  pid_t sink = 0;  // the one of this process's children that has the part open
+  for (const auto& process : std::filesystem::directory_iterator("/proc")) {
+    std::error_code ignored;
+    for (const auto& fd : std::filesystem::directory_iterator(process.path() / "fd", ignored))
+      if (std::filesystem::read_symlink(fd, ignored) == dir / "b.wav.part")
+        sink = static_cast<pid_t>(std::stol(process.path().filename()));
+  }
+  ASSERT_NE(sink, 0);
+  ASSERT_NE(std::to_string(sink), own);
+  ASSERT_EQ(::kill(sink, SIGKILL), 0);
+  EXPECT_THROW(parallelize.wait(), WorkerCrashed);
+  EXPECT_FALSE(exists(dir / "b.wav"));
+  EXPECT_GE(read_sound(dir / "b.wav.part").samples.size(), 49 * 512);
+}
+
+}  // namespace
+}  // namespace weir::elements

@@ -1,0 +1,610 @@
+// The ring, over private memory and over a shared segment whose two ends are mapped apart, as in two
+// processes.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <bit>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <new>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shm/doorbell.hpp"
+#include "shm/ring.hpp"
+#include "shm/segment.hpp"
+#include "watch.hpp"
+
+namespace weir::shm {
+namespace {
+
+using detail::Descriptor;
+using test::Watchdog;
+using namespace std::chrono_literals;
+using Sharing = Segment::Sharing;
+
+constexpr std::size_t kLimits[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 33, 100};
+
+/// A frame whose every field but `home` follows from its number, so that a torn or mixed one shows.
+Descriptor numbered(std::uint64_t n) {
+  const std::uint64_t hash = (n + 1) * 0x9e3779b97f4a7c15u;
+  Descriptor d;
+  d.sequence = n;
+  d.time = static_cast<std::int64_t>(hash);
+  d.origin = static_cast<std::uint32_t>(hash >> 7);
+  d.type = static_cast<std::uint32_t>(hash >> 13);
+  d.rate = static_cast<std::uint32_t>(hash >> 19);
+  d.channels = static_cast<std::uint16_t>(hash >> 23);
+  d.flags = static_cast<std::uint8_t>(hash >> 29);
+  d.kind = static_cast<detail::Payload>(hash >> 31);
+  d.metadata = ~hash;
+  std::memcpy(d.scalar, &hash, sizeof hash);
+  std::memcpy(d.scalar + sizeof hash, &d.metadata, sizeof d.metadata);
+  return d;
+}
+
+bool is_numbered(const Descriptor& d, std::uint64_t n) {
+  const Descriptor wanted = numbered(n);
+  return std::memcmp(reinterpret_cast<const std::byte*>(&d) + sizeof d.home,
+                     reinterpret_cast<const std::byte*>(&wanted) + sizeof d.home,
+                     sizeof d - sizeof d.home) == 0;
+}
+
+/// Memory for a ring, as its producer and its consumer map it.
+struct Storage {
+  Storage(Sharing sharing, std::size_t limit, std::size_t spare = 0)
+      : created(Segment::create(sharing, ring_bytes(limit) + spare, "ring test")) {
+    create_ring(created.data(), limit);
+    if (sharing == Sharing::shared)
+      attached = Segment::attach(::fcntl(created.fd(), F_DUPFD_CLOEXEC, 0), created.size(), "ring test");
+  }
+  [[nodiscard]] RingHeader* here() const { return attach_ring(created.data(), created.size()); }
+  [[nodiscard]] RingHeader* there() const {
+    return attached.data() ? attach_ring(attached.data(), attached.size()) : here();
+  }
+  Segment created, attached;
+};
+
+/// A ring and its two ends.
+struct Ends {
+  Ends(Sharing sharing, std::size_t limit)
+      : storage(sharing, limit), writer(storage.here()), reader(storage.there()) {}
+  /// Puts the next frames, as many as asked for or as there is room for; returns how many.
+  std::size_t put(std::size_t count) {
+    std::size_t n = 0;
+    for (; n < count && writer.has_room(); ++n) writer.put(numbered(next_put++));
+    return n;
+  }
+  /// Takes frames and checks them; returns how many there were.
+  std::size_t take(std::size_t count) {
+    std::size_t n = 0;
+    for (; n < count && reader.has_frame(); ++n) {
+      Descriptor d;
+      due = reader.take(d);
+      EXPECT_TRUE(is_numbered(d, next_take)) << "frame " << d.sequence << " instead of " << next_take;
+      ++next_take;
+    }
+    return n;
+  }
+  Storage storage;
+  RingWriter writer;
+  RingReader reader;
+  std::uint64_t next_put = 0, next_take = 0;
+  bool due = false;  // what the last take said
+};
+
+template <class Kind>
+class Ring : public testing::Test {
+ protected:
+  static constexpr Sharing kSharing = Kind::value;
+};
+struct StorageNames {
+  template <class Kind>
+  static std::string GetName(int) {
+    return Kind::value == Sharing::shared ? "shared" : "private";
+  }
+};
+using Storages = testing::Types<std::integral_constant<Sharing, Sharing::private_memory>,
+                                std::integral_constant<Sharing, Sharing::shared>>;
+TYPED_TEST_SUITE(Ring, Storages, StorageNames);
+
+// --- Full, empty, closed
+
+TYPED_TEST(Ring, StartsEmptyAndOpen) {
+  Ends ring(this->kSharing, 5);
+  EXPECT_TRUE(ring.writer.has_room());
+  EXPECT_FALSE(ring.reader.has_frame());
+  EXPECT_FALSE(ring.reader.drained());
+  EXPECT_FALSE(ring.writer.consumer_gone());
+  EXPECT_EQ(ring.reader.size_approx(), 0u);
+  EXPECT_EQ(ring.writer.produced(), 0u);
+  EXPECT_EQ(ring.reader.taken(), 0u);
+  EXPECT_EQ(frames_put(*ring.storage.there()), 0u);
+}
+
+TYPED_TEST(Ring, RefusesAFrameWhenFull) {
+  for (const std::size_t limit : kLimits) {
+    SCOPED_TRACE(limit);
+    Ends ring(this->kSharing, limit);
+    EXPECT_EQ(ring.writer.limit(), limit);
+    EXPECT_EQ(ring.reader.limit(), limit);
+    EXPECT_EQ(ring.put(2 * limit + 2), limit);
+    EXPECT_EQ(ring.reader.size_approx(), limit);
+    EXPECT_EQ(ring.take(2 * limit + 2), limit);
+  }
+}
+
+TYPED_TEST(Ring, HasRoomForExactlyWhatWasReleased) {
+  for (const std::size_t limit : kLimits) {
+    for (std::size_t taken = 1; taken <= limit; ++taken) {
+      SCOPED_TRACE(testing::Message() << taken << " of " << limit);
+      Ends ring(this->kSharing, limit);
+      ring.put(limit);
+      ASSERT_EQ(ring.take(taken), taken);
+      EXPECT_FALSE(ring.writer.has_room())
+          << "frames that were taken but not released still hold their slots";
+      ring.reader.release();
+      EXPECT_EQ(ring.put(limit + 1), taken);
+    }
+  }
+}
+
+TYPED_TEST(Ring, GivesFramesInOrderWithAllTheirBytes) {
+  Ends ring(this->kSharing, 8);
+  for (int round = 0; round < 100; ++round) {
+    ASSERT_EQ(ring.put(5), 5u);
+    ASSERT_EQ(ring.take(8), 5u);
+    ring.reader.release();
+  }
+}
+
+TYPED_TEST(Ring, IsDrainedOnceItIsClosedAndEmptyAndNotBefore) {
+  Ends ring(this->kSharing, 4);
+  ring.put(3);
+  EXPECT_FALSE(ring.reader.drained());
+  ring.take(1);
+  ring.writer.close();
+  EXPECT_FALSE(ring.reader.drained()) << "two frames are left";
+  ring.take(1);
+  EXPECT_FALSE(ring.reader.drained()) << "one frame is left";
+  EXPECT_TRUE(ring.reader.has_frame());
+  ring.take(1);
+  EXPECT_TRUE(ring.reader.drained());
+  EXPECT_FALSE(ring.reader.has_frame());
+}
+
+TYPED_TEST(Ring, IsDrainedWhereNothingWasPut) {
+  Ends ring(this->kSharing, 4);
+  ring.writer.close();
+  EXPECT_TRUE(ring.reader.drained());
+}
+
+TYPED_TEST(Ring, IsDrainedWhereItIsClosedAfterTheLastFrameWasTaken) {
+  Ends ring(this->kSharing, 4);
+  ring.put(2);
+  ring.take(2);
+  EXPECT_FALSE(ring.reader.drained());
+  ring.writer.close();
+  EXPECT_TRUE(ring.reader.drained());
+}
+
+TYPED_TEST(Ring, TellsTheProducerThatItsConsumerHasGone) {
+  Ends ring(this->kSharing, 4);
+  ring.put(4);
+  ring.take(1);
+  ring.reader.leave();
+  EXPECT_TRUE(ring.writer.consumer_gone());
+  EXPECT_EQ(ring.storage.here()->head.load(), 1u) << "leaving publishes what was taken";
+}
+
+// --- Release
+
+TYPED_TEST(Ring, IsDueForReleaseEveryQuarterOfItsLimit) {
+  for (const std::size_t limit : kLimits) {
+    SCOPED_TRACE(limit);
+    const std::size_t quantum = limit < 4 ? 1 : limit / 4;
+    Ends ring(this->kSharing, limit);
+    for (std::size_t lap = 0; lap < 4 * limit; lap += quantum) {
+      ring.put(quantum);
+      for (std::size_t i = 1; i <= quantum; ++i) {
+        ASSERT_EQ(ring.take(1), 1u);
+        ASSERT_EQ(ring.due, i == quantum);
+      }
+      ASSERT_EQ(ring.storage.here()->head.load(), lap) << "taking alone publishes nothing";
+      ASSERT_TRUE(ring.reader.release());
+      ASSERT_EQ(ring.storage.here()->head.load(), lap + quantum);
+    }
+  }
+}
+
+TYPED_TEST(Ring, StaysDueUntilItIsReleased) {
+  Ends ring(this->kSharing, 8);
+  ring.put(8);
+  for (const bool due : {false, true, true, true}) {
+    ring.take(1);
+    EXPECT_EQ(ring.due, due);
+  }
+  ring.reader.release();
+  ring.take(1);
+  EXPECT_FALSE(ring.due);
+}
+
+TYPED_TEST(Ring, SaysWhetherThereWasAnythingToRelease) {
+  Ends ring(this->kSharing, 4);
+  EXPECT_FALSE(ring.reader.release());
+  ring.put(1);
+  EXPECT_FALSE(ring.reader.release());
+  ring.take(1);
+  EXPECT_TRUE(ring.reader.release());
+  EXPECT_FALSE(ring.reader.release());
+}
+
+TYPED_TEST(Ring, PublishesSamplesTogetherWithTheFramesTheyBelongTo) {
+  Ends ring(this->kSharing, 4);
+  ring.put(1);
+  ring.take(1);
+  ring.reader.count_samples(512);
+  EXPECT_EQ(ring.reader.samples(), 512u);
+  EXPECT_EQ(ring.storage.here()->samples.load(), 0u);
+  ring.reader.release();
+  EXPECT_EQ(ring.storage.here()->samples.load(), 512u);
+}
+
+// --- Wrap-around
+
+/// Random puts, takes and releases against a queue that is plainly right. The ends stand at `expected`
+/// already.
+void compare_with_a_plain_queue(Ends& ring, std::size_t limit, int steps, unsigned seed) {
+  std::minstd_rand random(seed);
+  std::deque<std::uint64_t> queued;
+  std::size_t unreleased = 0;
+  for (int step = 0; step < steps; ++step) {
+    switch (random() % 3) {
+      case 0:
+        for (std::size_t n = random() % (limit + 1); n != 0; --n) {
+          const bool room = queued.size() + unreleased < limit;
+          ASSERT_EQ(ring.writer.has_room(), room) << "at step " << step;
+          if (!room) break;
+          queued.push_back(ring.next_put);
+          ASSERT_EQ(ring.put(1), 1u);
+        }
+        break;
+      case 1:
+        for (std::size_t n = random() % (limit + 1); n != 0; --n) {
+          ASSERT_EQ(ring.reader.has_frame(), !queued.empty()) << "at step " << step;
+          ASSERT_EQ(ring.reader.size_approx(), queued.size());
+          if (queued.empty()) break;
+          ASSERT_EQ(ring.next_take, queued.front());
+          ASSERT_EQ(ring.take(1), 1u);
+          queued.pop_front();
+          ++unreleased;
+        }
+        break;
+      default:
+        ASSERT_EQ(ring.reader.release(), unreleased != 0);
+        unreleased = 0;
+    }
+    // The one position that means "open" in closed_at is one that no ring gets to.
+    ASSERT_EQ(ring.reader.drained(), ring.reader.taken() == kOpen);
+  }
+}
+
+TYPED_TEST(Ring, BehavesLikeAPlainQueueOverManyLaps) {
+  for (const std::size_t limit : kLimits) {
+    SCOPED_TRACE(limit);
+    Ends ring(this->kSharing, limit);
+    ASSERT_NO_FATAL_FAILURE(compare_with_a_plain_queue(ring, limit, 3000, 7u * static_cast<unsigned>(limit)));
+    EXPECT_GT(ring.reader.taken(), 100 * limit) << "too few laps to show anything";
+  }
+}
+
+// The ends keep their positions to themselves, so they are moved through their bytes: both are trivially
+// copyable and end in the positions, which the first assertion after the move checks.
+template <std::size_t First, std::size_t Last, class End>
+void move_end_to(End& end, std::uint64_t position) {
+  auto words = std::bit_cast<std::array<std::uint64_t, sizeof(End) / 8>>(end);
+  for (std::size_t i = First; i <= Last; ++i) words[i] = position;
+  end = std::bit_cast<End>(words);
+}
+
+/// A ring as it would be after `position` frames.
+void move_to(Ends& ring, std::uint64_t position) {
+  RingHeader& header = *ring.storage.here();
+  auto* slots = reinterpret_cast<Slot*>(&header + 1);
+  for (std::uint64_t back = 1; back <= header.slots; ++back) {
+    const std::uint64_t earlier = position - back;
+    slots[earlier & (header.slots - 1)].home = earlier + 1;
+  }
+  header.head = position;
+  move_end_to<4, 5>(ring.writer, position);
+  move_end_to<5, 6>(ring.reader, position);
+  ASSERT_EQ(ring.writer.produced(), position);
+  ASSERT_EQ(ring.reader.taken(), position);
+  ring.next_put = ring.next_take = position;
+}
+
+TYPED_TEST(Ring, BehavesLikeAPlainQueueWhereItsPositionsWrapAround) {
+  for (const std::uint64_t wrap : {std::uint64_t{1} << 32, std::uint64_t{1} << 63, std::uint64_t{0}}) {
+    for (const std::size_t limit : kLimits) {
+      SCOPED_TRACE(testing::Message() << "limit " << limit << ", wrap at " << wrap);
+      Ends ring(this->kSharing, limit);
+      const std::uint64_t start = wrap - 20 * limit;
+      ASSERT_NO_FATAL_FAILURE(move_to(ring, start));
+      ASSERT_FALSE(ring.reader.has_frame());
+      ASSERT_NO_FATAL_FAILURE(compare_with_a_plain_queue(ring, limit, 500, static_cast<unsigned>(limit)));
+      ASSERT_GT(ring.reader.taken() - start, 20 * limit) << "it did not get to the wrap";
+    }
+  }
+}
+
+TYPED_TEST(Ring, IsFullAndDrainedExactlyWhereItsPositionsWrapAround) {
+  for (const std::size_t limit : kLimits) {
+    for (std::uint64_t before = 0; before <= limit; ++before) {
+      SCOPED_TRACE(testing::Message() << "limit " << limit << ", " << before << " before the wrap");
+      Ends ring(this->kSharing, limit);
+      ASSERT_NO_FATAL_FAILURE(move_to(ring, std::uint64_t{0} - before));
+      EXPECT_EQ(ring.put(limit + 1), limit);
+      EXPECT_EQ(frames_put(*ring.storage.there()), std::uint64_t{limit} - before);
+      EXPECT_EQ(ring.take(limit + 1), limit);
+      ring.reader.release();
+      EXPECT_EQ(ring.put(1), 1u);
+      EXPECT_FALSE(ring.reader.drained());
+      EXPECT_EQ(ring.take(2), 1u);
+      ring.writer.close();
+      EXPECT_TRUE(ring.reader.drained());
+    }
+  }
+}
+
+TYPED_TEST(Ring, WritesNothingBeyondItsBytes) {
+  for (const std::size_t limit : kLimits) {
+    constexpr std::size_t kSpare = 256;
+    Storage storage(this->kSharing, limit, kSpare);
+    std::byte* spare = storage.created.data() + ring_bytes(limit);
+    std::memset(spare, 0x5a, kSpare);
+    RingWriter writer(storage.here());
+    RingReader reader(storage.there());
+    for (std::uint64_t n = 0; n < 5 * limit; ++n) {
+      writer.put(numbered(n));
+      Descriptor d;
+      reader.take(d);
+      reader.release();
+    }
+    EXPECT_TRUE(std::all_of(spare, spare + kSpare, [](std::byte b) { return b == std::byte{0x5a}; }));
+  }
+}
+
+// --- Attaching and accounting
+
+TYPED_TEST(Ring, IsRefusedWhereItsHeaderDoesNotFit) {
+  constexpr std::size_t kLimit = 5;
+  const auto attached_after = [&](auto&& damage) {
+    Storage storage(this->kSharing, kLimit);
+    damage(*storage.created.template at<RingHeader>(0));
+    return storage.there() != nullptr;
+  };
+  EXPECT_TRUE(attached_after([](RingHeader&) {}));
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.magic ^= 1; })) << "another magic";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.magic = kArenaMagic; })) << "an arena's magic";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { ++h.version; })) << "another version";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.limit = 0; })) << "no slots at all";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.limit = 0, h.slots = 0; }));
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.slots = 7; })) << "slots that are no power of two";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.slots = 16; })) << "more slots than the limit asks for";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.limit = 9; })) << "a limit above the slots";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.limit = 9, h.slots = 16; }))
+      << "more slots than there is memory";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.limit = 0xffffffff, h.slots = 0; }))
+      << "slots that overflow";
+  EXPECT_FALSE(attached_after([](RingHeader& h) { h.limit = h.slots = 1u << 31; }));
+}
+
+TYPED_TEST(Ring, IsRefusedWhereTheMemoryIsTooShort) {
+  Storage storage(this->kSharing, 5);
+  std::byte* memory = storage.created.data();
+  EXPECT_NE(attach_ring(memory, ring_bytes(5)), nullptr);
+  for (const std::size_t bytes :
+       {std::size_t{0}, std::size_t{8}, sizeof(RingHeader) - 1, sizeof(RingHeader), ring_bytes(5) - 1})
+    EXPECT_EQ(attach_ring(memory, bytes), nullptr) << bytes << " bytes";
+}
+
+TYPED_TEST(Ring, CountsTheFramesOfAProducerThatNeverClosed) {
+  for (const std::size_t limit : kLimits) {
+    for (std::size_t earlier : {std::size_t{0}, 3 * limit + 1}) {
+      for (std::size_t left = 0; left <= limit; ++left) {
+        SCOPED_TRACE(testing::Message()
+                     << "limit " << limit << ", " << earlier << " taken, " << left << " left");
+        Ends ring(this->kSharing, limit);
+        for (std::size_t n = 0; n < earlier; ++n) {
+          ring.put(1);
+          ring.take(1);
+          ring.reader.release();
+        }
+        ring.put(left);
+        EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left);
+        ring.take(left / 2);
+        EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left) << "taken, not released";
+        ring.reader.release();
+        EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left) << "taken and released";
+        ring.writer.close();
+        EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left) << "closed";
+      }
+    }
+  }
+}
+
+// --- Two threads, two processes
+
+/// What one side of a stress test waits with: like a lane, it announces, looks again and parks without a
+/// deadline, so that a lost wake-up hangs.
+struct Waiter {
+  Doorbell own, other;
+  std::minstd_rand random;
+  template <class Ready>
+  void wait(Ready&& ready) {
+    for (auto spins = random() % 64; spins != 0; --spins)
+      if (ready()) return;
+    for (;;) {
+      own.announce();
+      if (ready()) return own.retract();
+      own.park({});
+      if (ready()) return;
+    }
+  }
+  /// Now and then a while of nothing, so that the other side runs into a full or an empty ring.
+  void pause() {
+    const auto dice = random() % 4096;
+    if (dice == 0) ::sched_yield();
+    if (dice < 16)
+      for (auto spins = random() % 8192; spins != 0; --spins)
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+};
+
+struct Bells {
+  Bell producer, consumer;
+};
+
+void produce(RingWriter ring, std::uint64_t frames, Waiter waiter) {
+  for (std::uint64_t n = 0; n < frames; ++n) {
+    if (!ring.has_room()) waiter.wait([&] { return ring.has_room(); });
+    ring.put(numbered(n));
+    waiter.other.ring();
+    waiter.pause();
+  }
+  ring.close();
+  waiter.other.ring();
+}
+
+/// Takes frames to the end, or as many as are enough; returns how many were wrong.
+std::uint64_t consume(RingReader& ring, Waiter waiter, std::uint64_t enough = ~std::uint64_t{0}) {
+  std::uint64_t wrong = 0;
+  const auto release = [&] {
+    if (ring.release()) waiter.other.ring();
+  };
+  while (ring.taken() < enough) {
+    if (!ring.has_frame()) {
+      release();
+      waiter.wait([&] { return ring.has_frame() || ring.drained(); });
+      if (!ring.has_frame()) break;
+    }
+    Descriptor d;
+    const std::uint64_t n = ring.taken();
+    const bool due = ring.take(d);
+    wrong += !is_numbered(d, n);
+    if (due) release();
+    waiter.pause();
+  }
+  return wrong;
+}
+
+/// A producer in a thread, a consumer in this one.
+void carry_between_threads(Sharing sharing, std::size_t limit, std::uint64_t frames, Barrier barrier) {
+  const Watchdog watchdog(60s);
+  const Storage storage(sharing, limit);
+  Bells bells;
+  const bool shared = sharing == Sharing::shared;
+  const Doorbell producer(&bells.producer, barrier, shared), consumer(&bells.consumer, barrier, shared);
+  std::thread thread([&] {
+    produce(RingWriter(storage.here()), frames, {producer, consumer, std::minstd_rand(11)});
+  });
+  RingReader ring(storage.there());
+  EXPECT_EQ(consume(ring, {consumer, producer, std::minstd_rand(13)}), 0u) << "frames were wrong";
+  thread.join();
+  EXPECT_EQ(ring.taken(), frames);
+  EXPECT_TRUE(ring.drained());
+}
+
+TYPED_TEST(Ring, CarriesAMillionFramesBetweenTwoThreadsThatPark) {
+  carry_between_threads(this->kSharing, 100, 1'000'000, prepare_barrier(this->kSharing == Sharing::shared));
+}
+
+TYPED_TEST(Ring, CarriesFramesThroughTheSmallestRingsBetweenTwoThreadsThatPark) {
+  for (const std::size_t limit : {1, 2, 3})
+    carry_between_threads(this->kSharing, limit, 20'000, Barrier::fence);
+}
+
+/// A producer in a process of its own, over a shared ring and shared bells. The child maps both anew.
+class RingOfTwoProcesses : public testing::Test {
+ protected:
+  static constexpr std::size_t kLimit = 100;
+  RingOfTwoProcesses()
+      : bells_(Segment::create(Sharing::shared, sizeof(Bells), "bells")), storage_(Sharing::shared, kLimit) {
+    new (bells_.data()) Bells;
+    barrier_ = prepare_barrier(true);
+  }
+  ~RingOfTwoProcesses() override {
+    if (child_ > 0) end_producer(SIGKILL);
+  }
+  void start_producer(std::uint64_t frames) {
+    child_ = ::fork();
+    ASSERT_GE(child_, 0);
+    if (child_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const Segment bells = Segment::attach(::dup(bells_.fd()), sizeof(Bells), "bells");
+    const Segment ring = Segment::attach(::dup(storage_.created.fd()), ring_bytes(kLimit), "ring");
+    if (prepare_barrier(true) != barrier_) ::_exit(2);
+    produce(RingWriter(attach_ring(ring.data(), ring.size())), frames,
+            waiter(bells, &Bells::producer, &Bells::consumer));
+    ::_exit(0);
+  }
+  int end_producer(int signal) {
+    if (signal != 0) ::kill(child_, signal);
+    int status = 0;
+    ::waitpid(std::exchange(child_, 0), &status, 0);
+    return status;
+  }
+  [[nodiscard]] Waiter waiter(const Segment& bells, Bell Bells::*own, Bell Bells::*other) const {
+    auto* both = bells.at<Bells>(0);
+    return {Doorbell(&(both->*own), barrier_, true), Doorbell(&(both->*other), barrier_, true),
+            std::minstd_rand(23)};
+  }
+  [[nodiscard]] Waiter consumer() const { return waiter(bells_, &Bells::consumer, &Bells::producer); }
+  Segment bells_;
+  Storage storage_;
+  Barrier barrier_;
+  pid_t child_ = 0;
+};
+
+TEST_F(RingOfTwoProcesses, CarriesAMillionFramesWhereBothPark) {
+  constexpr std::uint64_t kFrames = 1'000'000;
+  start_producer(kFrames);
+  const Watchdog watchdog(60s);  // only now: what forks has one thread
+  RingReader ring(storage_.there());
+  EXPECT_EQ(consume(ring, consumer()), 0u) << "frames were wrong";
+  EXPECT_EQ(end_producer(0), 0);
+  EXPECT_EQ(ring.taken(), kFrames);
+  EXPECT_TRUE(ring.drained());
+}
+
+TEST_F(RingOfTwoProcesses, StaysWholeWhereTheProducerIsKilled) {
+  std::minstd_rand random(29);
+  for (int round = 0; round < 20; ++round) {
+    start_producer(~std::uint64_t{0});
+    const Watchdog watchdog(60s);
+    RingReader ring(storage_.there());
+    EXPECT_EQ(consume(ring, consumer(), random() % 20'000), 0u);
+    end_producer(SIGKILL);
+    EXPECT_FALSE(ring.drained()) << "nobody closed it";
+    const std::uint64_t put = frames_put(*storage_.there());
+    for (Descriptor d; ring.has_frame();) {
+      const std::uint64_t n = ring.taken();
+      ring.take(d);
+      EXPECT_TRUE(is_numbered(d, n)) << "frame " << n << " is not whole";
+    }
+    EXPECT_EQ(ring.taken(), put);
+    storage_ = Storage(Sharing::shared, kLimit);
+    new (bells_.data()) Bells;
+  }
+}
+
+}  // namespace
+}  // namespace weir::shm

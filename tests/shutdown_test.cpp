@@ -1,0 +1,417 @@
+// Orderly shutdown: sub_process_shutdown drains a worker exactly, and the end of a stream loses nothing without it.
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "elements_for_tests.hpp"
+#include "watch.hpp"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace weir;
+using namespace weir::test;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+WEIR_WORKER(CountingSource);
+WEIR_WORKER(AddOne);
+WEIR_WORKER(SummingSink);
+
+namespace {
+
+class Shutdown : public LeavesNothing, public testing::WithParamInterface<Mode> {
+ protected:
+  Parallelize make_run(Pipeline& pipeline, Options options = {}) {
+    options.mode = GetParam();
+    return Parallelize(pipeline, std::move(options));
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Everywhere, Shutdown, testing::Values(Mode::main, Mode::thread, Mode::process),
+                         [](const auto& mode) { return std::string(to_string(mode.param)); });
+
+std::uint64_t frames_left(const Report& report) {
+  std::uint64_t left = 0;
+  for (const auto& link : report.links) left += link.left;
+  return left;
+}
+
+/// Hands frames to its worker, takes back what is there, and at the end shuts the worker down and hands out the rest:
+/// as many frames a turn as it pulls, so the worker runs ahead of it by both queues.
+class Draining : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  void pull(SinkPad&, Frame frame) override {
+    const bool eos = frame.eos();
+    while (!in_queue().try_put(frame)) take(out_queue().get());
+    while (auto done = out_queue().get_nowait()) results.push_back(std::move(*done));
+    if (!eos) return;
+    at_shutdown = results.size();
+    for (Frame& rest : sub_process_shutdown(10s)) results.push_back(std::move(rest));
+    EXPECT_TRUE(terminated().is_set());
+    EXPECT_TRUE(worker_shutdown().is_set());
+    EXPECT_TRUE(sub_process_shutdown(10s).empty()) << "a second shutdown finds nothing";
+  }
+  Frame new_frame(SourcePad&) override { return Frame::of(std::int64_t{0}, {.eos = terminated().is_set()}); }
+  static void sub_process_internal(WorkerContext& ctx) { AddOne::sub_process_internal(ctx); }
+  std::vector<Frame> results;
+  std::size_t at_shutdown = 0;
+
+ private:
+  void take(std::optional<Frame> frame) {
+    if (frame) results.push_back(std::move(*frame));
+  }
+};
+WEIR_WORKER(Draining);
+
+TEST_P(Shutdown, DrainsExactlyAndInOrder) {
+  constexpr std::int64_t kFrames = 10'000;
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, kFrames);
+  auto& middle = pipeline.emplace<Draining>(
+      {.name = "middle", .sink_pads = {"in"}, .source_pads = {"out"}, .queue_maxsize = 7});
+  auto& sink = pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.connect(source, middle);
+  pipeline.connect(middle, sink);
+  auto parallelize = make_run(pipeline);
+  parallelize.run();
+  ASSERT_EQ(middle.results.size(), static_cast<std::size_t>(kFrames));
+  for (std::int64_t i = 0; i < kFrames; ++i) ASSERT_EQ(middle.results[static_cast<std::size_t>(i)].value<std::int64_t>(), i + 2);
+  EXPECT_TRUE(middle.results.back().eos());
+  EXPECT_TRUE(parallelize.report().balances());
+  EXPECT_EQ(frames_left(parallelize.report()), 0u);
+}
+
+/// Feeds its worker until its queue is full, which by then has filled the queue back as well; only then shuts it down.
+class Filling : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  void pull(SinkPad&, Frame) override {
+    for (Frame frame = Frame::of(put); out_queue().size_approx() < out_queue().queue_maxsize() || !in_queue().full();)
+      if (in_queue().put_for(frame, 1ms)) frame = Frame::of(++put);
+    for (Frame& frame : sub_process_shutdown(10s)) left.push_back(frame.has_data() ? frame.value<std::int64_t>() : -1);
+  }
+  Frame new_frame(SourcePad&) override { return Frame::end_of_stream(); }
+  static void sub_process_internal(WorkerContext& ctx) { AddOne::sub_process_internal(ctx); }
+  std::int64_t put = 0;
+  std::vector<std::int64_t> left;
+};
+WEIR_WORKER(Filling);
+
+class ShutdownElsewhere : public Shutdown {};
+INSTANTIATE_TEST_SUITE_P(Elsewhere, ShutdownElsewhere, testing::Values(Mode::thread, Mode::process),
+                         [](const auto& mode) { return std::string(to_string(mode.param)); });
+
+TEST_P(ShutdownElsewhere, ReturnsEverythingWhereBothQueuesWereFull) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 1);
+  auto& middle = pipeline.emplace<Filling>(
+      {.name = "middle", .sink_pads = {"in"}, .source_pads = {"out"}, .queue_maxsize = 5});
+  auto& sink = pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.connect(source, middle);
+  pipeline.connect(middle, sink);
+  auto parallelize = make_run(pipeline);
+  parallelize.run();
+  EXPECT_GE(middle.put, 10) << "both queues were full";
+  ASSERT_EQ(middle.left.size(), static_cast<std::size_t>(middle.put) + 1);
+  EXPECT_EQ(middle.left.back(), -1) << "the EOS frame that the engine adds where the worker has put none";
+  for (std::int64_t i = 0; i < middle.put; ++i) EXPECT_EQ(middle.left[static_cast<std::size_t>(i)], i + 1);
+}
+
+/// Does not end: each poll waits until somebody stops it.
+class Unending : public ParallelizeTransformElement {
+ public:
+  Unending(ElementOptions options, bool catches) : ParallelizeTransformElement(std::move(options)), catches_(catches) {}
+  void pull(SinkPad&, Frame) override {
+    try {
+      (void)sub_process_shutdown(50ms);
+      ADD_FAILURE() << "the worker has ended";
+    } catch (const ShutdownTimeout& error) {
+      text = error.what();
+      if (!catches_) throw;
+    }
+  }
+  Frame new_frame(SourcePad&) override { return Frame::end_of_stream(); }
+  static void sub_process_internal(WorkerContext& ctx) {
+    while (!ctx.worker_stop().wait(1h)) {}
+  }
+  std::string text;
+
+ private:
+  bool catches_;
+};
+WEIR_WORKER(Unending);
+
+TEST_P(ShutdownElsewhere, ThatTakesTooLongThrowsAndNamesTheElement) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 1);
+  auto& middle = pipeline.emplace<Unending>({.name = "middle", .sink_pads = {"in"}, .source_pads = {"out"}}, false);
+  auto& sink = pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.connect(source, middle);
+  pipeline.connect(middle, sink);
+  auto parallelize = make_run(pipeline);
+  const auto error = thrown<Error>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), AllOf(HasSubstr("timeout exceeded for worker shutdown"), HasSubstr("'middle'")));
+  EXPECT_THAT(middle.text, HasSubstr("timeout exceeded for worker shutdown"));
+}
+
+TEST_P(ShutdownElsewhere, MayBeCaughtAndTheRunGoesOnUntilItIsStopped) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 1);
+  auto& middle = pipeline.emplace<Unending>({.name = "middle", .sink_pads = {"in"}, .source_pads = {"out"}}, true);
+  auto& sink = pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.connect(source, middle);
+  pipeline.connect(middle, sink);
+  auto parallelize = make_run(pipeline);
+  parallelize.start();
+  EXPECT_FALSE(parallelize.wait_for(200ms)) << "its worker has not ended";
+  EXPECT_TRUE(parallelize.stop(10s));
+  parallelize.wait();
+  EXPECT_EQ(sink.frames, 1);
+}
+
+/// Two pads each way; the worker puts what comes from a pad on the pad of the same number, twice.
+class TwoPads : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  void pull(SinkPad& pad, Frame frame) override {
+    const bool eos = frame.eos();
+    in_queue(pad.index()).put(std::move(frame));
+    if (!eos || pad.index() == 0) return;
+    for (Frame& rest : sub_process_shutdown(10s)) left.push_back(rest.value<std::int64_t>());
+  }
+  Frame new_frame(SourcePad&) override { return Frame::of(std::int64_t{0}, {.eos = terminated().is_set()}); }
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto taken = ctx.get_any();
+    if (!taken) return;
+    const auto value = taken->frame.value<std::int64_t>() * (taken->pad == 0 ? 10 : 100);
+    ctx.outq(taken->pad).put(Frame::of(value));
+    ctx.outq(taken->pad).put(Frame::of(value + 1, {.eos = taken->frame.eos()}));
+  }
+  std::vector<std::int64_t> left;
+};
+WEIR_WORKER(TwoPads);
+
+TEST_P(Shutdown, ReturnsWhatIsLeftPadByPad) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"a", "b"}}, 3);
+  auto& middle = pipeline.emplace<TwoPads>({.name = "middle", .sink_pads = {"a", "b"}, .source_pads = {"a", "b"}});
+  auto& sink = pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"a", "b"}});
+  pipeline.connect(source, middle);
+  pipeline.connect(middle, sink);
+  make_run(pipeline).run();
+  EXPECT_THAT(middle.left, ElementsAre(10, 11, 20, 21, 30, 31, 100, 101, 200, 201, 300, 301));
+}
+
+TEST_P(Shutdown, OfAnElementThatKeepsTheDefaultsIsRefusedWithAReason) {
+  class Impatient : public MainSink {
+   public:
+    Impatient(ElementOptions options, Parallelized& other) : MainSink(std::move(options)), other_(other) {}
+    void pull(SinkPad&, Frame) override { (void)other_.sub_process_shutdown(1s); }
+    Parallelized& other_;
+  };
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 3);
+  auto& middle = pipeline.emplace<AddOne>({.name = "middle", .sink_pads = {"in"}, .source_pads = {"out"}});
+  auto& sink = pipeline.emplace<Impatient>({.name = "sink", .sink_pads = {"in"}}, middle);
+  pipeline.connect(source, middle);
+  pipeline.connect(middle, sink);
+  auto parallelize = make_run(pipeline);
+  const auto error = thrown<Error>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), AllOf(HasSubstr("'middle'"), HasSubstr("keeps the default pull and new_frame")));
+}
+
+/// A sink that feeds its worker by hand and never shuts it down. The worker writes what it got to a shared block.
+class CarelessSink : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  void pull(SinkPad&, Frame frame) override { in_queue().put(std::move(frame)); }
+  static void sub_process_internal(WorkerContext& ctx) { SummingSink::sub_process_internal(ctx); }
+};
+WEIR_WORKER(CarelessSink);
+
+TEST_P(Shutdown, IsNotNeededForASinkToGetEveryFrame) {  // weakness 2 of the reference
+  constexpr std::int64_t kFrames = 5'000;
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, kFrames);
+  auto& sink = pipeline.emplace<CarelessSink>({.name = "sink", .sink_pads = {"in"}, .queue_maxsize = 100});
+  pipeline.connect(source, sink);
+  auto parallelize = make_run(pipeline);
+  const SinkResult zero{};
+  const auto block = parallelize.to_shm("result", std::as_bytes(std::span(&zero, 1)));
+  parallelize.run();
+  const SinkResult& result = block.as<SinkResult>()[0];
+  EXPECT_EQ(result.frames, kFrames);
+  EXPECT_EQ(result.disorder, 0);
+  EXPECT_EQ(result.eos, 1);
+  EXPECT_TRUE(parallelize.report().completed);
+  EXPECT_TRUE(parallelize.report().balances());
+  EXPECT_EQ(frames_left(parallelize.report()), 0u);
+}
+
+/// The same with a worker that talks back, which nobody listens to: it must not wait for ever.
+class TalkativeSink : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  void pull(SinkPad&, Frame frame) override { in_queue().put(std::move(frame)); }
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    ++ctx.shm("result").as<SinkResult>()[0].frames;
+    ctx.outq().put(Frame::of(frame->value<std::int64_t>()));
+  }
+};
+WEIR_WORKER(TalkativeSink);
+
+TEST_P(Shutdown, DoesNotWaitForResultsThatNobodyTakes) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 60);
+  auto& sink = pipeline.emplace<TalkativeSink>({.name = "sink", .sink_pads = {"in"}, .queue_maxsize = 40});
+  pipeline.connect(source, sink);
+  auto parallelize = make_run(pipeline);
+  const SinkResult zero{};
+  const auto block = parallelize.to_shm("result", std::as_bytes(std::span(&zero, 1)));
+  parallelize.run();
+  EXPECT_EQ(block.as<SinkResult>()[0].frames, 60);
+  EXPECT_TRUE(parallelize.report().balances());
+  EXPECT_EQ(frames_left(parallelize.report()), 60u) << "results that nobody took are left, not lost";
+}
+
+/// Takes all results in the last moment, after the end of its stream.
+class ReadingSink : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  void pull(SinkPad& pad, Frame frame) override {
+    const bool eos = frame.eos();
+    in_queue().put(std::move(frame));
+    if (!eos) return;
+    mark_eos(pad);
+    for (Frame& result : sub_process_shutdown(10s)) results.push_back(result.value<std::int64_t>());
+  }
+  static void sub_process_internal(WorkerContext& ctx) { TalkativeSink::sub_process_internal(ctx); }
+  std::vector<std::int64_t> results;
+};
+WEIR_WORKER(ReadingSink);
+
+TEST_P(Shutdown, GivesASinkTheResultsOfItsWorker) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 5);
+  auto& sink = pipeline.emplace<ReadingSink>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.connect(source, sink);
+  auto parallelize = make_run(pipeline);
+  const SinkResult zero{};
+  (void)parallelize.to_shm("result", std::as_bytes(std::span(&zero, 1)));
+  parallelize.run();
+  EXPECT_THAT(sink.results, ElementsAre(1, 2, 3, 4, 5));
+}
+
+/// Throws while it is drained: weakness 4 of the reference swallows that.
+class ThrowingInDrain : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  void pull(SinkPad&, Frame frame) override {
+    const bool eos = frame.eos();
+    in_queue().put(std::move(frame));
+    if (eos) (void)sub_process_shutdown(10s);
+  }
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (frame && frame->eos()) throw std::domain_error("not the last one");
+  }
+};
+WEIR_WORKER(ThrowingInDrain);
+
+TEST_P(Shutdown, DoesNotSwallowAnErrorInTheDrain) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 5);
+  auto& sink = pipeline.emplace<ThrowingInDrain>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.connect(source, sink);
+  auto parallelize = make_run(pipeline);
+  const auto error = thrown<WorkerError>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->element, "sink");
+  EXPECT_EQ(error->type, "std::domain_error");
+  EXPECT_EQ(error->frame, 5u);
+  EXPECT_FALSE(parallelize.report().completed);
+}
+
+/// Several workers that are shut down one after another take as long as their work, not seconds each (weakness 1).
+TEST_P(Shutdown, OfManyWorkersTakesNoSleeps) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 20);
+  for (int i = 0; i < 6; ++i) {
+    auto& sink = pipeline.emplace<ReadingSink>({.name = "sink" + std::to_string(i), .sink_pads = {"in"}});
+    pipeline.connect(source, sink);
+  }
+  auto parallelize = make_run(pipeline);
+  const SinkResult zero{};
+  (void)parallelize.to_shm("result", std::as_bytes(std::span(&zero, 1)));
+  const auto begin = std::chrono::steady_clock::now();
+  parallelize.run();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s * kSlowness) << "the reference takes some 30 s";
+}
+
+/// On the main lane with its sink pads only: its worker's frames go straight on.
+class PullsByHand : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  void pull(SinkPad&, Frame frame) override {
+    if (frame.eos() && worker_argdict.get("swallow", false)) return;
+    in_queue().put(std::move(frame));
+  }
+  static void sub_process_internal(WorkerContext& ctx) { AddOne::sub_process_internal(ctx); }
+};
+WEIR_WORKER(PullsByHand);
+
+/// The other way round: frames come straight from the worker before, and it hands out what its worker gives.
+class GivesByHand : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  Frame new_frame(SourcePad&) override {
+    auto frame = out_queue().get();
+    return frame ? std::move(*frame) : Frame::end_of_stream();
+  }
+  static void sub_process_internal(WorkerContext& ctx) { AddOne::sub_process_internal(ctx); }
+};
+WEIR_WORKER(GivesByHand);
+
+void expect_all_through(Parallelize&& parallelize, const MainSink& sink, std::int64_t frames) {
+  parallelize.run();
+  ASSERT_EQ(sink.values.size(), static_cast<std::size_t>(frames));
+  for (std::int64_t i = 0; i < frames; ++i) EXPECT_EQ(sink.values[static_cast<std::size_t>(i)], i + 2);
+  EXPECT_TRUE(parallelize.report().completed);
+  EXPECT_TRUE(parallelize.report().balances());
+}
+
+TEST_P(Shutdown, IsNotNeededByAnElementThatOverridesOnlyPull) {
+  for (const bool swallow : {false, true}) {  // whether it passes the EOS frame on, or leaves that to the engine
+    Pipeline pipeline;
+    auto& source = pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 300);
+    auto& middle = pipeline.emplace<PullsByHand>({.name = "middle",
+                                                  .sink_pads = {"in"},
+                                                  .source_pads = {"out"},
+                                                  .queue_maxsize = 9,
+                                                  .worker_argdict = {{"swallow", Value(swallow)}}});
+    auto& sink = pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+    pipeline.connect(source, middle);
+    pipeline.connect(middle, sink);
+    expect_all_through(make_run(pipeline), sink, swallow ? 299 : 300);
+  }
+}
+
+TEST_P(Shutdown, IsNotNeededByAnElementThatOverridesOnlyNewFrame) {
+  Pipeline pipeline;
+  auto& source = pipeline.emplace<CountingSource>(
+      {.name = "source", .source_pads = {"out"}, .worker_argdict = {{"count", 300}}});
+  auto& middle = pipeline.emplace<GivesByHand>(
+      {.name = "middle", .sink_pads = {"in"}, .source_pads = {"out"}, .queue_maxsize = 9});
+  auto& sink = pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.connect(source, middle);
+  pipeline.connect(middle, sink);
+  expect_all_through(make_run(pipeline), sink, 300);
+}
+
+}  // namespace
