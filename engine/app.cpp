@@ -144,6 +144,7 @@ AppSource::~AppSource() = default;
 bool AppSource::try_push(Frame& frame) noexcept {
   if (!queue_->frames.try_push(frame, frame.eos())) {
     if (queue_->frames.closed()) return false;
+    // SYNC app.full: we announce, then look again; who makes room looks at the flag afterwards (all seq_cst)
     queue_->was_full.store(true, std::memory_order_seq_cst);
     // Room may have come between the failure and the flag: then nobody would raise the signal.
     if (!queue_->frames.full()) queue_->room_signal.raise();
@@ -156,6 +157,7 @@ bool AppSource::try_push(Frame& frame) noexcept {
 bool AppSource::push_for(Frame& frame, std::chrono::nanoseconds timeout) {
   if (try_push(frame)) return true;
   std::unique_lock lock(queue_->mutex);
+  // SYNC app.waiting: announced before the look under the lock; the other side looks here after its change
   queue_->waiting.fetch_add(1, std::memory_order_seq_cst);
   bool pushed = false;
   queue_->room.wait_for(lock, timeout, [&] {
@@ -170,6 +172,7 @@ void AppSource::end_of_stream() noexcept {
   queue_->frames.close();
   { std::scoped_lock lock(queue_->mutex); }
   queue_->room.notify_all();
+  // SYNC app.full: see try_push
   if (queue_->was_full.exchange(false, std::memory_order_seq_cst)) queue_->room_signal.raise();  // to learn of the end
   wake();
 }
@@ -187,6 +190,7 @@ bool AppSource::end_stream() {
 Frame AppSource::new_frame(SourcePad&) {
   Frame frame;
   if (!queue_->frames.try_pop(frame)) return Frame::end_of_stream();  // see ready()
+  // SYNC app.full, SYNC app.waiting: the room was made before we look at the two
   if (queue_->was_full.exchange(false, std::memory_order_seq_cst)) queue_->room_signal.raise();
   if (queue_->waiting.load(std::memory_order_seq_cst) > 0) {
     { std::scoped_lock lock(queue_->mutex); }
@@ -222,6 +226,7 @@ bool AppSink::ready() { return queue_->callback || queue_->frames.room() >= sink
 int AppSink::fd() const noexcept { return queue_->signal.fd(); }
 
 bool AppSink::ended() const noexcept {
+  // SYNC app.ended (acquire): pairs with pull(); the last frame is in the queue
   return queue_->open_pads.load(std::memory_order_acquire) == 0 && queue_->frames.size() == 0;
 }
 
@@ -235,12 +240,22 @@ void AppSink::pull(SinkPad& pad, Frame frame) {
   if (queue_->callback) queue_->callback(pad, std::move(frame));
   else
     while (!queue_->frames.try_push(frame)) std::this_thread::yield();  // there is room, see ready(): a popper is at it
+  // SYNC app.ended (release): the frame was queued before
   if (eos) queue_->open_pads.fetch_sub(1, std::memory_order_acq_rel);
   queue_->signal.raise();
+  // SYNC app.waiting: the frame was queued before we look
   if (queue_->waiting.load(std::memory_order_seq_cst) > 0) {
     { std::scoped_lock lock(queue_->mutex); }
     queue_->arrived.notify_all();
   }
+}
+
+// After a stop or an error no EOS frame has come: whoever waits learns of the end from here.
+void AppSink::run_ended() {
+  queue_->open_pads = 0;
+  queue_->signal.raise();
+  { std::scoped_lock lock(queue_->mutex); }
+  queue_->arrived.notify_all();
 }
 
 std::optional<Frame> AppSink::try_pop() noexcept {
@@ -263,6 +278,7 @@ std::optional<Frame> AppSink::pop_for(std::chrono::nanoseconds timeout) {
   std::optional<Frame> frame = try_pop();
   if (frame) return frame;
   std::unique_lock lock(queue_->mutex);
+  // SYNC app.waiting: announced before the look under the lock; the other side looks here after its change
   queue_->waiting.fetch_add(1, std::memory_order_seq_cst);
   queue_->arrived.wait_for(lock, timeout, [&] {
     frame = try_pop();

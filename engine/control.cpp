@@ -23,7 +23,7 @@ std::size_t spec_offset(std::uint32_t workers, std::uint32_t ends) {
 }
 
 std::string describe(const Prologue& h) {
-  return "layout " + std::to_string(h.layout_version) + ", build " + std::to_string(h.build_id);
+  return "layout " + std::to_string(h.layout_version) + ", build " + std::to_string(h.build_id) + ", a header of " + std::to_string(h.header_bytes) + " bytes";
 }
 
 template <std::size_t N>
@@ -103,7 +103,7 @@ Control Control::attach(int fd) {
   if (bytes < sizeof(Prologue))
     throw StartError("descriptor " + std::to_string(fd) + " holds no control block of weir");
   Control control;
-  control.segment_ = shm::Segment::attach(::fcntl(fd, F_DUPFD_CLOEXEC, 0), bytes, "control block");
+  control.segment_ = shm::Segment::attach(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), bytes, "control block");
   check_prologue(*control.segment_.at<Prologue>(0), fd);
   const ControlHeader& header = control.header();
   if (bytes < sizeof(ControlHeader) || header.prologue.total_bytes != bytes || header.workers > bytes ||
@@ -118,7 +118,7 @@ void refuse(int fd, const std::string& why) noexcept {
   try {
     const std::size_t bytes = size_of(fd);
     if (bytes < sizeof(Prologue)) return;
-    const shm::Segment segment = shm::Segment::attach(::fcntl(fd, F_DUPFD_CLOEXEC, 0), bytes, "control block");
+    const shm::Segment segment = shm::Segment::attach(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), bytes, "control block");
     auto& prologue = *segment.at<Prologue>(0);
     if (prologue.magic != kControlMagic) return;
     copy_text(prologue.refusal, why);

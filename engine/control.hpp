@@ -41,6 +41,8 @@ struct LinkCounters {
   std::atomic<std::uint64_t> delivered{0};
   std::atomic<std::uint64_t> samples{0};
   std::atomic<std::uint64_t> copies{0};
+  std::atomic<std::uint64_t> dropped{0};  ///< put after the consumer had ended
+  std::atomic<std::uint64_t> left{0};     ///< of a queue inside the lane: still in it; of a ring: taken, but for nobody
 };
 
 struct ErrorRecord {

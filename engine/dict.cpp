@@ -71,6 +71,10 @@ Dict Dict::decode(std::span<const std::byte> bytes) {
   return dict;
 }
 
+void Dict::throw_range(std::string_view name) {
+  throw ParameterError("the value of '" + std::string(name) + "' is larger than an integer of 64 bits with sign holds");
+}
+
 void Dict::throw_missing(std::string_view name) {
   throw ParameterError("there is no value named '" + std::string(name) + "'");
 }

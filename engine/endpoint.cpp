@@ -1,5 +1,6 @@
 #include "engine/endpoint.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstring>
@@ -12,6 +13,10 @@ using detail::BlockHeader;
 using detail::Descriptor;
 using detail::FrameAccess;
 using detail::Payload;
+
+namespace {
+constexpr std::size_t kMostMetadata = UINT32_MAX;  // bytes of an encoding that may cross
+}
 
 std::uint64_t monotonic_ns() noexcept {
   return static_cast<std::uint64_t>(
@@ -53,10 +58,13 @@ void Inlet::import(Descriptor& d) {
   d.metadata = 0;
   d.flags = static_cast<std::uint8_t>(flags & ~detail::kMetadata);
   const auto refuse = [&](const char* what) {
-    d.kind = Payload::none;
+    if (d.home == 0) d.kind = Payload::none;  // what it has a share of is dropped as what it is
+    d.flags = 0;
     throw PayloadError("pad '" + end_->sink + "' received a frame that is broken (" + what + ") from '" +
                        end_->source + "'; its process has damaged the ring");
   };
+  if ((flags & detail::kEncoded) && ((d.kind != Payload::block && d.kind != Payload::heap) || d.block.item_bytes != 1))
+    refuse("it has no encoding");
   if (d.kind == Payload::block) {
     BlockHeader* header = arenas_->resolve(d.block.ref, std::uint64_t{d.block.count} * d.block.item_bytes);
     if (!header) refuse("its block lies outside the memory of this link");
@@ -74,9 +82,14 @@ void Inlet::import(Descriptor& d) {
     BlockHeader* block = arenas_->resolve(metadata, sizeof(std::uint64_t));
     std::uint64_t bytes = 0;
     if (block) std::memcpy(&bytes, block->payload(), sizeof bytes);
-    if (!block || bytes > (1u << 20) || !arenas_->resolve(metadata, sizeof bytes + bytes))
+    if (!block || bytes > kMostMetadata || !arenas_->resolve(metadata, sizeof bytes + bytes))
       refuse("its metadata lies outside the memory of this link");
-    auto* box = new detail::ObjectBox<Dict>(Dict::decode({block->payload() + sizeof bytes, bytes}));
+    detail::ObjectHeader* box = nullptr;
+    try {
+      box = new detail::ObjectBox<Dict>(Dict::decode({block->payload() + sizeof bytes, bytes}));
+    } catch (const Error&) {
+      refuse("its metadata can't be read");
+    }
     // SYNC block.drop (release): we have read the encoding; pairs with the acquire in Arena::find_free.
     block->shares.fetch_sub(1, std::memory_order_release);
     d.metadata = reinterpret_cast<std::uintptr_t>(static_cast<BlockHeader*>(box));
@@ -89,9 +102,11 @@ bool Inlet::discard() {
   if (local_) {
     if (!local_->has_frame()) return false;
     local_->take(frame);
+    ++discarded_;
     return true;
   }
   if (!ring_.has_frame()) return false;
+  ++discarded_;
   Descriptor& d = FrameAccess::descriptor(frame);
   ring_.take(d);
   d.home = 0;
@@ -120,6 +135,7 @@ void Inlet::leave() noexcept {
 void Inlet::publish_counters() noexcept {
   counters_->delivered.store(taken_, std::memory_order_relaxed);
   counters_->samples.store(samples_, std::memory_order_relaxed);
+  counters_->left.store(discarded_ + (local_ ? local_->size() : 0), std::memory_order_relaxed);
 }
 
 // --- Outlet
@@ -138,44 +154,88 @@ Outlet::Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::
   }
 }
 
+namespace {
+
+/// The frame's metadata in a block of the lane's arena: its size in 8 bytes, then the encoding.
+BlockHeader* encode_metadata(const Frame& frame) {
+  const auto bytes = frame.metadata().encode();
+  if (bytes.size() > kMostMetadata)
+    throw PayloadError("the frame's metadata takes " + std::to_string(bytes.size()) + " bytes; " +
+                       std::to_string(kMostMetadata) + " can cross to another process; send it as a payload");
+  BlockHeader* block = detail::lend_block(sizeof(std::uint64_t) + bytes.size());
+  const std::uint64_t size = bytes.size();
+  std::memcpy(block->payload(), &size, sizeof size);
+  std::memcpy(block->payload() + sizeof size, bytes.data(), bytes.size());
+  return block;
+}
+
+}  // namespace
+
 void Outlet::stamp(Descriptor& d) noexcept {
   d.sequence = given_;
   if (measure_) d.origin = origin_now();
 }
 
+bool Outlet::abandoned() const noexcept {
+  return !links_.empty() && std::ranges::all_of(links_, [](const Link& link) { return link.gone(); });
+}
+
+// What may throw comes first, so that a frame is put on all links or on none.
 void Outlet::put(Frame&& frame) {
-  Descriptor& d = FrameAccess::descriptor(frame);
   if (eos_put_)
     throw Error("pad '" + pad_ + "' gave a frame after its end of stream; nothing may follow an EOS frame");
-  if (d.kind >= Payload::block && !all_local_)
-    for (Link& link : links_) prepare_crossing(frame, link);
+  if (closed_) {  // after sub_process_shutdown: nobody will read it
+    for (Link& link : links_) ++link.dropped;
+    frame = Frame();
+    return;
+  }
+  Frame changed;  // what goes on the links that can't take the frame as it is
+  Link* only = links_.size() == 1 ? &links_.front() : nullptr;
+  if (FrameAccess::descriptor(frame).kind >= Payload::block && !all_local_)
+    for (Link& link : links_) {
+      if (!must_change(frame, link)) continue;
+      ++link.copies;
+      if (!only && !changed.has_data()) changed = frame;
+      if (only || FrameAccess::descriptor(changed).home == FrameAccess::descriptor(frame).home)
+        make_crossable(only ? frame : changed, link);
+    }
+  BlockHeader* metadata = nullptr;
+  if (any_crossing_ && (FrameAccess::descriptor(frame).flags & detail::kMetadata)) metadata = encode_metadata(frame);
+  Descriptor& d = FrameAccess::descriptor(frame);
   if (from_source_) stamp(d);
   if (d.flags & detail::kEos) {
     eos_put_ = true;
     if (eos_count) eos_count->fetch_add(1, std::memory_order_relaxed);  // the supervisor only asks how patient to be
   }
   ++given_;
-  for (std::size_t i = 0; i + 1 < links_.size(); ++i) put_on(links_[i], Frame(frame));
-  if (!links_.empty()) put_on(links_.back(), std::move(frame));
+  if (only) {
+    put_on(*only, std::move(frame), metadata);
+  } else {
+    FrameAccess::descriptor(changed).sequence = d.sequence;
+    FrameAccess::descriptor(changed).origin = d.origin;
+    for (Link& link : links_) put_on(link, Frame(must_change(frame, link) ? changed : frame), metadata);
+    frame = Frame();
+  }
+  // SYNC block.drop (release): our own share of the encoding; each link has taken one of its own.
+  if (metadata) metadata->shares.fetch_sub(1, std::memory_order_release);
 }
 
-void Outlet::put_on(Link& link, Frame&& frame) {
+void Outlet::put_on(Link& link, Frame&& frame, BlockHeader* metadata) {
+  if (link.gone()) {
+    ++link.dropped;  // nobody will read it
+    return;
+  }
   if (link.local) {
     link.local->put(std::move(frame));
     return;
   }
-  if (!link.ring.has_room()) return;  // the consumer has gone: nobody will read it; it is dropped here, unproduced
   Descriptor& d = FrameAccess::descriptor(frame);
   if ((d.flags & detail::kMetadata) && link.end->crosses_process) {
-    const auto bytes = frame.metadata().encode();
-    BlockHeader* block = detail::lend_block(sizeof(std::uint64_t) + bytes.size());
-    const std::uint64_t size = bytes.size();
-    std::memcpy(block->payload(), &size, sizeof size);
-    std::memcpy(block->payload() + sizeof size, bytes.data(), bytes.size());
+    metadata->shares.fetch_add(1, std::memory_order_relaxed);  // we hold one, so it can't reach 0 meanwhile
     Descriptor crossing = d;
-    crossing.metadata = block->ref;
+    crossing.metadata = metadata->ref;
     link.ring.put(crossing);
-    d.home = 0;                      // the payload's share travels, the metadata object's stays
+    d.home = 0;  // the payload's share travels, the metadata object's stays
     d.kind = Payload::none;
   } else {
     link.ring.put(d);
@@ -207,29 +267,26 @@ void Outlet::close() noexcept {
 
 void Outlet::publish_counters() noexcept {
   for (Link& link : links_) {
-    link.counters->produced.store(link.local ? link.local->produced() : link.ring.produced(),
+    link.counters->produced.store((link.local ? link.local->produced() : link.ring.produced()) + link.dropped,
                                   std::memory_order_relaxed);
+    link.counters->dropped.store(link.dropped, std::memory_order_relaxed);
     link.counters->copies.store(link.copies, std::memory_order_relaxed);
   }
 }
 
-// What can't travel as it is moves into the lane's arena, once: to another process a payload on this one's heap, to
-// another lane a block of an arena that is not this run's.
-void Outlet::prepare_crossing(Frame& frame, Link& link) {
+// To another process a payload on this one's heap can't travel as it is; to another lane a block of an arena that is
+// not this run's can't.
+bool Outlet::must_change(const Frame& frame, const Link& link) const noexcept {
   const Descriptor& d = FrameAccess::descriptor(frame);
-  if (link.local) return;
-  if (d.kind == Payload::block) {
-    const auto* block = arenas_->resolve(d.block.ref, std::uint64_t{d.block.count} * d.block.item_bytes);
-    if (reinterpret_cast<std::uintptr_t>(block) == d.home) return;
-    copy_into_arena(frame);
-  } else if (!link.end->crosses_process) {
-    return;
-  } else if (d.kind == Payload::object) {
-    encode_object(frame, link);
-  } else {
-    copy_into_arena(frame);
-  }
-  ++link.copies;
+  if (link.local || d.kind < Payload::block) return false;
+  if (d.kind > Payload::block) return link.end->crosses_process;
+  const auto* block = arenas_->resolve(d.block.ref, std::uint64_t{d.block.count} * d.block.item_bytes);
+  return reinterpret_cast<std::uintptr_t>(block) != d.home;
+}
+
+void Outlet::make_crossable(Frame& frame, const Link& link) {
+  if (FrameAccess::descriptor(frame).kind == Payload::object) encode_object(frame, link);
+  else copy_into_arena(frame);
 }
 
 void Outlet::copy_into_arena(Frame& frame) {
@@ -249,13 +306,22 @@ void Outlet::encode_object(Frame& frame, const Link& link) {
                        link.end->source + "' to '" + link.end->sink +
                        "', which is in another process: make the type trivially copyable, specialise "
                        "weir::Codec for it, or run both elements in threads (mode=thread)");
+  if (!object->object)
+    throw PayloadError("an empty pointer to '" + demangle(type.info->name()) + "' can't cross from '" +
+                       link.end->source + "' to '" + link.end->sink + "', which is in another process");
   const std::size_t bytes = type.encoded_bytes(object);
-  BlockHeader* block = detail::lend_block(bytes);
-  type.encode(object, {block->payload(), bytes});
+  if (bytes > UINT32_MAX)
+    throw PayloadError("a payload of type '" + demangle(type.info->name()) + "' has an encoding of " +
+                       std::to_string(bytes) + " bytes; 4294967295 can cross from '" + link.end->source + "' to '" +
+                       link.end->sink + "'");
+  Frame encoded = Frame::loan<std::byte>(bytes);  // gives the block back if encode throws
+  type.encode(object, encoded.data<std::byte>());
+  auto* block = reinterpret_cast<BlockHeader*>(FrameAccess::descriptor(encoded).home);
+  FrameAccess::forget(encoded);
   FrameAccess::replace_block(frame, block);
-  d.block.count = static_cast<std::uint32_t>(bytes);
-  d.block.item_bytes = 1;
-  d.flags |= detail::kEncoded;
+  d.block.count = type.plain ? 1 : static_cast<std::uint32_t>(bytes);
+  d.block.item_bytes = type.plain ? static_cast<std::uint32_t>(bytes) : 1;
+  if (!type.plain) d.flags |= detail::kEncoded;
 }
 
 }  // namespace weir::engine

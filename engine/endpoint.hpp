@@ -82,7 +82,7 @@ class Inlet {
       }
       const bool due = ring_.take(d);
       d.home = 0;
-      if (d.kind > detail::Payload::scalar || (d.flags & detail::kMetadata)) import(d);
+      if (d.kind > detail::Payload::scalar || d.metadata != 0 || (d.flags & (detail::kMetadata | detail::kEncoded))) import(d);
       if (due) release();
     }
     account(d);
@@ -91,8 +91,10 @@ class Inlet {
   /// Takes a frame that nobody asked for any more; it counts as left, not as delivered.
   bool discard();
   [[nodiscard]] bool has_frame() const noexcept { return local_ ? local_->has_frame() : ring_.has_frame(); }
-  /// Nothing will ever come any more.
-  [[nodiscard]] bool drained() const noexcept { return local_ ? local_->drained() : ring_.drained(); }
+  /// Nothing will ever come any more: EOS was taken, or the producer has ended.
+  [[nodiscard]] bool drained() const noexcept { return at_eos_ || closed(); }
+  /// The producer has ended without EOS on a link that needs it: it failed, and the run is about to stop.
+  [[nodiscard]] bool broken() const noexcept { return !at_eos_ && !end_->by_hand && closed(); }
   [[nodiscard]] std::size_t size_approx() const noexcept { return local_ ? local_->size() : ring_.size_approx(); }
   [[nodiscard]] std::size_t limit() const noexcept { return local_ ? local_->limit() : ring_.limit(); }
   /// Gives taken slots back, so that a producer that waits for room goes on.
@@ -110,10 +112,12 @@ class Inlet {
   [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
 
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
+  bool wanted = false;        ///< the last poll found it empty
   bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
   bool for_source = false;    ///< a source worker's commands: a request to end the stream ends its waits
 
  private:
+  [[nodiscard]] bool closed() const noexcept { return local_ ? local_->drained() : ring_.drained(); }
   void import(detail::Descriptor& frame);
   void account(const detail::Descriptor& d) {
     ++taken_;
@@ -140,7 +144,7 @@ class Inlet {
   shm::Doorbell producer_bell_;
   const shm::ArenaTable* arenas_;
   SinkMeter meter_;
-  std::uint64_t taken_ = 0, samples_ = 0;
+  std::uint64_t taken_ = 0, samples_ = 0, discarded_ = 0;
   std::uint64_t spec_ = 0;
   std::uint16_t channels_ = 0;
   bool at_eos_ = false;
@@ -155,8 +159,10 @@ class Outlet {
     LocalQueue* local;
     shm::Doorbell consumer_bell;
     std::uint64_t copies = 0;
+    std::uint64_t dropped = 0;  // put after the consumer had ended
+    [[nodiscard]] bool gone() const noexcept { return local ? local->consumer_gone() : ring.consumer_gone(); }
     [[nodiscard]] bool has_room() noexcept {
-      return local ? local->has_room() || local->consumer_gone() : ring.has_room() || ring.consumer_gone();
+      return (local ? local->has_room() : ring.has_room()) || gone();
     }
   };
 
@@ -173,7 +179,10 @@ class Outlet {
   /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
   void put(Frame&& frame);
   /// Takes a frame that has no room yet; flush_backlog() puts it later.
-  void put_later(Frame&& frame) { backlog_.push_back(std::move(frame)); }
+  void put_later(Frame&& frame) {
+    eos_queued_ |= frame.eos();
+    backlog_.push_back(std::move(frame));
+  }
   /// True once nothing waits.
   bool flush_backlog();
   [[nodiscard]] bool has_backlog() const noexcept { return !backlog_.empty(); }
@@ -181,6 +190,9 @@ class Outlet {
   void close() noexcept;
 
   [[nodiscard]] bool eos_put() const noexcept { return eos_put_; }
+  [[nodiscard]] bool eos_queued() const noexcept { return eos_queued_ || eos_put_; }
+  /// Every consumer has ended.
+  [[nodiscard]] bool abandoned() const noexcept;
   [[nodiscard]] bool is_local() const noexcept { return all_local_; }
   [[nodiscard]] std::size_t limit() const noexcept { return links_.empty() ? 0 : links_.front().end->capacity; }
   [[nodiscard]] std::uint64_t given() const noexcept { return given_; }
@@ -189,13 +201,15 @@ class Outlet {
   void publish_counters() noexcept;
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
   std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
+  bool wanted = false;        ///< the last poll found it full
   bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
 
  private:
-  void put_on(Link& link, Frame&& frame);
+  void put_on(Link& link, Frame&& frame, detail::BlockHeader* metadata);
   void stamp(detail::Descriptor& d) noexcept;
-  void prepare_crossing(Frame& frame, Link& link);
-  void encode_object(Frame& frame, const Link& link);
+  [[nodiscard]] bool must_change(const Frame& frame, const Link& link) const noexcept;
+  static void make_crossable(Frame& frame, const Link& link);
+  static void encode_object(Frame& frame, const Link& link);
   static void copy_into_arena(Frame& frame);
 
   Lane* lane_;
@@ -206,7 +220,7 @@ class Outlet {
   std::uint64_t given_ = 0;
   bool from_source_, measure_;
   bool all_local_ = true, any_crossing_ = false;
-  bool eos_put_ = false, closed_ = false;
+  bool eos_put_ = false, eos_queued_ = false, closed_ = false;
 };
 
 /// Throws the SpecError of a pad whose spec changed.

@@ -15,6 +15,7 @@ void Event::set() noexcept {
 }
 
 void Event::clear() noexcept {
+  // SYNC event.set (release): the same word, the other way
   if (word_) word_->word->store(0, std::memory_order_release);
 }
 
@@ -23,7 +24,7 @@ bool Event::is_set() const noexcept {
 }
 
 bool Event::wait(std::chrono::nanoseconds timeout) const noexcept {
-  const shm::Deadline deadline = shm::Clock::now() + timeout;
+  const shm::Deadline deadline = shm::deadline_after(timeout);
   if (!word_) {
     std::atomic<std::uint32_t> never{0};
     while (shm::futex_wait(never, 0, false, deadline)) {}

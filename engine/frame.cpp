@@ -88,7 +88,7 @@ void Frame::add_shares() noexcept {
   if (d_.metadata) metadata_header(d_)->shares.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Frame::adopt_object(detail::ObjectHeader* object) noexcept {
+void Frame::adopt_object(detail::ObjectHeader* object) const noexcept {
   d_.kind = Payload::object;
   d_.home = reinterpret_cast<std::uintptr_t>(static_cast<BlockHeader*>(object));
   d_.block.ref = d_.home;
@@ -130,9 +130,10 @@ void Frame::shrink(std::size_t count) {
   d_.block.count = static_cast<std::uint32_t>(count);
 }
 
-const void* Frame::object_items(TypeId type) const {
-  if (d_.kind != Payload::object) throw_type(type);
-  return static_cast<const detail::ObjectHeader*>(header())->object;
+const void* Frame::object_items(TypeId type, const std::type_info& info) const {
+  const void* object = d_.kind == Payload::object ? object_if(info) : nullptr;
+  if (!object) throw_type(type);
+  return object;
 }
 
 void Frame::throw_type(TypeId wanted) const {
@@ -155,7 +156,7 @@ void Frame::set_metadata(Dict metadata) {
   d_.metadata = reinterpret_cast<std::uintptr_t>(static_cast<BlockHeader*>(box));
 }
 
-void Frame::replace_with_object(detail::ObjectHeader* object) noexcept {
+void Frame::replace_with_object(detail::ObjectHeader* object) const noexcept {
   drop_share(header(), d_.kind == Payload::block);
   d_.flags = static_cast<std::uint8_t>(d_.flags & ~detail::kEncoded);
   adopt_object(object);

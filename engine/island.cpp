@@ -43,15 +43,18 @@ bool Island::holds(const Element& element) const noexcept {
 }
 
 void Island::add_element_ends(const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets, Event shutdown) {
-  element_ends_.push_back({outlets, inlets, shutdown});
+  element_ends_.push_back({outlets, inlets, shutdown, inlets.empty()});
 }
 
 bool Island::ready() {
   if (lane_.stopping()) return true;
   for (Inlet* inlet : inlets_)
-    if (!inlet->has_frame() && !inlet->drained()) return false;
+    if ((!inlet->has_frame() && !inlet->drained()) || inlet->broken()) return false;
   for (Outlet* outlet : outlets_)
     if (!outlet->eos_put() && !outlet->has_room()) return false;
+  // A pull that feeds a worker whose frames go elsewhere would wait here while this lane is what takes them.
+  for (const ElementEnds& ends : element_ends_)
+    if (ends.feeds && !std::ranges::all_of(ends.outlets, [](Outlet* outlet) { return outlet->has_room(); })) return false;
   const bool ending = lane_.end_of_stream_requested();
   for (Element* element : elements_) {
     if (element->ready()) continue;
@@ -177,7 +180,7 @@ void Island::check_spec(Stage& stage, const Descriptor& d) {
 
 bool Island::at_end() const noexcept {
   return std::ranges::all_of(sinks_, [](const SinkElement* sink) { return sink->at_eos(); }) &&
-         std::ranges::all_of(outlets_, [](const Outlet* outlet) { return outlet->eos_put(); }) &&
+         std::ranges::all_of(outlets_, [](const Outlet* outlet) { return outlet->eos_put() || outlet->abandoned(); }) &&
          std::ranges::all_of(stages_, [](const Stage& stage) { return !stage.feeds || stage.ended; });
 }
 

@@ -65,6 +65,7 @@ class Island final : public Task {
     std::vector<Outlet*> outlets;
     std::vector<Inlet*> inlets;
     Event shutdown;
+    bool feeds;  // takes nothing back: the worker's frames go elsewhere
   };
   std::vector<ElementEnds> element_ends_;
   std::vector<PadCounter> counters_;

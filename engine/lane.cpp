@@ -116,6 +116,11 @@ bool Lane::run() {
   } catch (const std::exception& error) {  // the lane's own, such as no memory for an EOS frame
     record_error(control_.header().error, spec_.name, "", 0, demangle(typeid(error).name()), error.what());
     failed = true;
+  } catch (const Interrupted&) {
+    // stopped in element code that a task does not guard, such as ready()
+  } catch (...) {
+    record_error(control_.header().error, spec_.name, "", 0, "unknown", "an exception that is not a std::exception");
+    failed = true;
   }
   const bool completed = !failed && all_finished();
   for (auto& task : tasks_)

@@ -102,15 +102,16 @@ class Lane {
 
   // What the ends and their queues note down during a poll, so that the lane knows whether it got on.
   void note_progress() noexcept { ++progress_; }
-  void note_empty() noexcept { looked_ = true; }
-  void note_full() noexcept { looked_ = true; }
+  void note_would_wait() noexcept { would_wait_ = true; }
+  void note_timeout() noexcept { timed_out_ = true; }
   /// A poll asked to be polled again at this time even if nothing comes.
   void wake_at(shm::Clock::time_point time) noexcept {
     if (!wake_at_ || time < *wake_at_) wake_at_ = time;
   }
   [[nodiscard]] std::uint64_t progress() const noexcept { return progress_; }
-  [[nodiscard]] bool looked() const noexcept { return looked_; }
-  void forget_looks() noexcept { looked_ = false; }
+  [[nodiscard]] bool would_wait() const noexcept { return would_wait_; }
+  [[nodiscard]] bool timed_out() const noexcept { return timed_out_; }
+  void forget_waits() noexcept { would_wait_ = timed_out_ = false; }
 
   /// Takes over this thread for element code: loans come from this lane's arena.
   class Tenure {
@@ -148,7 +149,8 @@ class Lane {
   std::uint64_t progress_ = 0;
   std::uint64_t parks_ = 0;
   std::uint32_t spin_ns_;
-  bool looked_ = false;
+  bool would_wait_ = false;  // the poll would have waited, had the lane been its own
+  bool timed_out_ = false;   // it has waited, for nothing
 };
 
 inline void cpu_relax() noexcept {

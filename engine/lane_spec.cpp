@@ -49,6 +49,7 @@ void archive(Archive& wire, T& value) {
   } else if constexpr (std::is_same_v<T, LinkEnd>) {
     wire(value.link), wire(value.produces), wire(value.consumes), wire(value.crosses_process), wire(value.capacity);
     wire(value.peer_lane), wire(value.source), wire(value.sink), wire(value.from_source), wire(value.to_sink);
+    wire(value.by_hand);
   } else if constexpr (std::is_same_v<T, WorkerSpec>) {
     wire(value.element), wire(value.worker_name), wire(value.is_source);
     archive(wire, value.sink_pads), archive(wire, value.source_pads);
@@ -79,6 +80,9 @@ LaneSpec LaneSpec::decode(std::span<const std::byte> bytes) {
   LaneSpec spec;
   try {
     archive(wire, spec);
+    if (wire.left() != 0) throw Error(std::to_string(wire.left()) + " bytes follow its end");
+    if (spec.mode > Mode::process || spec.barrier > shm::Barrier::global || spec.wait > Wait::park)
+      throw Error("it has a mode, barrier or wait that does not exist");
   } catch (const Error& error) {
     throw StartError(std::string("the control block's description of the lane can't be read: ") + error.what());
   }

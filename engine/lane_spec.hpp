@@ -29,6 +29,7 @@ struct LinkEnd {
   std::uint32_t capacity = 0;
   std::uint32_t peer_lane = kNone;  ///< lane of the other end
   std::string source, sink;         ///< full pad names
+  bool by_hand = false;      ///< between an element and its worker: it may end without an EOS frame
   bool from_source = false;  ///< the producing pad is a source element's: frames are numbered and stamped
   bool to_sink = false;      ///< the consuming pad is a sink element's: frames are counted and timed
 };

@@ -1,5 +1,7 @@
 #include "engine/memory.hpp"
 
+#include <algorithm>
+
 #include <sched.h>
 
 #include "weir/error.hpp"
@@ -32,7 +34,7 @@ Memory Memory::attach(const LaneSpec& spec) {
       [&](const LinkEnd& end) { memory.rings[end.link] = next(shm::ring_bytes(end.capacity), "ring of " + end.sink); },
       [&](std::uint32_t lane) { memory.arenas[lane] = next(shm::arena_bytes(spec.arena_limit), "arena"); },
       [&](std::size_t i) {
-        memory.shared_blocks.push_back(next(spec.shared_blocks[i].bytes, "shared block " + spec.shared_blocks[i].name));
+        memory.shared_blocks.push_back(next(std::max<std::uint64_t>(spec.shared_blocks[i].bytes, 1), "shared block " + spec.shared_blocks[i].name));
       });
   return memory;
 }

@@ -23,6 +23,9 @@ class Memory {
   std::map<std::uint32_t, shm::Segment> rings;   // by link
   std::vector<shm::Segment> shared_blocks;       // as in LaneSpec::shared_blocks
 
+  /// False once a worker process was killed: what it held can't be told from what this process holds.
+  bool shares_are_exact = true;
+
   /// Attaches to what a lane needs, at kControlFd + 1 and on. Throws StartError.
   static Memory attach(const LaneSpec& spec);
   /// The descriptors in the order that attach() expects them.

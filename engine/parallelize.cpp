@@ -40,13 +40,14 @@ void Parallelize::start() {
 
 void Parallelize::wait() {
   if (!run_->started()) throw Error("wait() was called before start()");
+  if (run_->on_main_lane()) throw Error("wait() was called on the main lane's own thread; it would wait for itself");
   run_->wait_until_over(std::nullopt);
   run_->rethrow();
 }
 
 bool Parallelize::wait_for(std::chrono::nanoseconds timeout) {
   if (!run_->started()) throw Error("wait_for() was called before start()");
-  if (!run_->wait_until_over(shm::Clock::now() + timeout)) return false;
+  if (!run_->wait_until_over(shm::deadline_after(timeout))) return false;
   run_->rethrow();
   return true;
 }
@@ -54,8 +55,10 @@ bool Parallelize::wait_for(std::chrono::nanoseconds timeout) {
 bool Parallelize::stop(std::chrono::nanoseconds deadline) {
   if (!run_->started() || run_->over()) return true;
   run_->request_stop(deadline);
+  if (run_->on_main_lane()) return false;  // from a callback: the lane has to come back first
   // What is killed at the deadline still has to be reaped, which takes the kernel a moment.
-  return run_->wait_until_over(shm::Clock::now() + deadline + std::chrono::milliseconds(250));
+  const shm::Deadline end = shm::deadline_after(deadline);
+  return run_->wait_until_over(end ? shm::Deadline(*end + std::chrono::milliseconds(250)) : std::nullopt);
 }
 
 void Parallelize::end_of_stream() noexcept {

@@ -163,6 +163,7 @@ class Planner {
       end.peer_lane = produces ? link.consumer_lane : link.producer_lane;
       end.source = link.source;
       end.sink = link.sink;
+      end.by_hand = link.by_hand;
       end.from_source = link.from_source;
       end.to_sink = link.to_sink;
       end.crosses_process = !link.inside_lane() && (plan_.lanes[link.producer_lane].mode == Mode::process ||
@@ -214,10 +215,10 @@ class Planner {
       PlannedWorker& worker = plan_.workers[n.worker_index];
       const auto capacity = static_cast<std::uint32_t>(e.options().queue_maxsize);
       const auto to_worker = [&](const std::string& pad) {
-        return add_link({e.name() + ":in_queue:" + pad, e.name() + ":worker:" + pad, capacity, kMainLane, n.lane});
+        return add_link({e.name() + ":in_queue:" + pad, e.name() + ":worker:" + pad, capacity, kMainLane, n.lane, false, false, true});
       };
       const auto from_worker = [&](const std::string& pad) {
-        return add_link({e.name() + ":worker:" + pad, e.name() + ":out_queue:" + pad, capacity, n.lane, kMainLane});
+        return add_link({e.name() + ":worker:" + pad, e.name() + ":out_queue:" + pad, capacity, n.lane, kMainLane, false, false, true});
       };
       const bool takes_part = n.on_main();
       if (n.main_sinks)

@@ -19,6 +19,7 @@ struct PlannedLink {
   std::uint32_t capacity = 0;
   std::uint32_t producer_lane = kNone, consumer_lane = kNone;
   bool from_source = false, to_sink = false;
+  bool by_hand = false;  ///< between an element and its worker
   [[nodiscard]] bool inside_lane() const noexcept { return producer_lane == consumer_lane; }
 };
 
@@ -79,6 +80,7 @@ class Wiring {
   static bool overrides_pull(const Parallelized& p) noexcept { return p.overrides_pull_; }
   static bool overrides_new_frame(const Parallelized& p) noexcept { return p.overrides_new_frame_; }
   static std::optional<Mode> class_mode(const Parallelized& p) noexcept { return p.class_mode_; }
+  static void run_ended(Element& element) { element.run_ended(); }
   static void reopen(SinkElement& sink) { sink.reopen(); }
   static void set_main_bell(Element& element, const shm::Doorbell* bell) noexcept {
     element.main_bell_.store(bell, std::memory_order_release);  // SYNC element.bell (release): pairs with wake()

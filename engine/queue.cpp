@@ -18,7 +18,7 @@ bool is_set(const std::atomic<std::uint32_t>* word) noexcept {
 bool stopped(const Inlet& inlet) noexcept { return inlet.lane().stopping() || is_set(inlet.stop); }
 bool stopped(const Outlet& outlet) noexcept { return outlet.lane().stopping() || is_set(outlet.stop); }
 
-shm::Deadline after(std::chrono::nanoseconds timeout) { return shm::Clock::now() + timeout; }
+using shm::deadline_after;
 
 /// The worker is on the element's own lane: nobody else will poll it.
 void poll_until_frame(Inlet& inlet, const shm::Deadline& deadline) {
@@ -36,13 +36,14 @@ std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono
     lane.note_progress();
     return frame;
   }
-  lane.note_empty();
+  inlet.wanted = true;
   if (!may_wait || inlet.drained()) return std::nullopt;
+  const shm::Deadline deadline = timeout ? deadline_after(*timeout) : std::nullopt;
   if ((inlet.is_local() || lane.shared()) && !inlet.element_side) {
-    if (timeout) lane.wake_at(*after(*timeout));
+    lane.note_would_wait();
+    if (deadline) lane.wake_at(*deadline);
     return std::nullopt;
   }
-  const shm::Deadline deadline = timeout ? after(*timeout) : std::nullopt;
   if (inlet.is_local()) {
     poll_until_frame(inlet, deadline);
   } else {
@@ -53,7 +54,10 @@ std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono
         },
         deadline);
   }
-  if (!inlet.try_take(*frame)) return std::nullopt;
+  if (!inlet.try_take(*frame)) {
+    lane.note_timeout();
+    return std::nullopt;
+  }
   lane.note_progress();
   return frame;
 }
@@ -67,10 +71,11 @@ bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
       lane.note_progress();
       return true;
     }
-    lane.note_full();
     lane.wait([&] { return outlet.has_room() || stopped(outlet); }, deadline);
     if (!outlet.has_room()) {
       if (stopped(outlet)) throw Interrupted();
+      outlet.wanted = true;
+      lane.note_timeout();
       return false;
     }
   }
@@ -97,7 +102,7 @@ std::optional<Frame> QueueReader::get_nowait() { return take(inlet(), false, {})
 
 bool QueueReader::empty() const {
   const bool empty = !inlet().has_frame();
-  if (empty) inlet().lane().note_empty();
+  if (empty) inlet().wanted = true;
   return empty;
 }
 bool QueueReader::closed() const { return inlet().drained(); }
@@ -106,13 +111,13 @@ std::size_t QueueReader::queue_maxsize() const { return inlet().limit(); }
 
 void QueueWriter::put(Frame&& frame) { (void)weir::put(outlet(), frame, std::nullopt); }
 bool QueueWriter::put_for(Frame& frame, std::chrono::nanoseconds timeout) {
-  return weir::put(outlet(), frame, after(timeout));
+  return weir::put(outlet(), frame, deadline_after(timeout));
 }
 
 bool QueueWriter::try_put(Frame& frame) {
   Outlet& out = outlet();
   if (!out.has_room()) {
-    out.lane().note_full();
+    out.wanted = true;
     return false;
   }
   out.put(std::move(frame));
@@ -122,7 +127,7 @@ bool QueueWriter::try_put(Frame& frame) {
 
 bool QueueWriter::full() const {
   const bool full = !outlet().has_room();
-  if (full) outlet().lane().note_full();
+  if (full) outlet().wanted = true;
   return full;
 }
 std::size_t QueueWriter::queue_maxsize() const { return outlet().limit(); }

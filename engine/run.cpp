@@ -10,19 +10,32 @@ namespace weir::engine {
 
 void Run::run_main_lane() {
   Lane& lane = *lanes_[kMainLane].lane;
+  main_thread_id_ = std::this_thread::get_id();
   main_completed_ = lane.run();
+  // SYNC run.stopping (acquire): pairs with request_stop
   if (!main_completed_ && !stopping_.load(std::memory_order_acquire)) request_stop(options_.stop_timeout);
-  {
+  try {
     Lane::Tenure tenure(lane);
     drain_workers();
+  } catch (const std::exception& error) {  // a broken frame, or no memory to look at one
+    add_error(std::current_exception(), error.what());
+    request_stop(options_.stop_timeout);
   }
+  main_thread_id_ = std::thread::id();
   // SYNC run.main_done (release): the main lane touches nothing any more; pairs with the acquire in supervise().
   main_done_.store(true, std::memory_order_release);
   wake_supervisor();
 }
 
 void Run::start_main_thread() {
-  main_thread_ = std::thread([self = shared_from_this()] { self->run_main_lane(); });
+  try {
+    main_thread_ = std::thread([self = shared_from_this()] { self->run_main_lane(); });
+  } catch (...) {
+    request_stop(options_.stop_timeout);
+    main_done_.store(true, std::memory_order_release);  // SYNC run.main_done (release)
+    wake_supervisor();
+    throw;
+  }
 }
 
 bool Run::all_sinks_ended() const noexcept {
@@ -68,6 +81,7 @@ void Run::drain_workers() {
       while (inlet->discard()) {}
       inlet->leave();
     }
+  // SYNC run.sinks_ended (release): pairs with write_report
   if (!lane.stopping()) sinks_ended_.store(true, std::memory_order_release);
 }
 
@@ -82,6 +96,7 @@ std::vector<Frame> Run::shut_down(Parallelized& element, std::chrono::nanosecond
   Lane& lane = *lanes_[kMainLane].lane;
   Event(&ends.shutdown).set();
   for (Outlet* outlet : ends.outlets) outlet->close();
+  // SYNC worker.terminated (acquire): pairs with Worker::terminate; all it put is in the queues
   const auto terminated = [&] { return control_of(*worker).terminated.load(std::memory_order_acquire) != 0; };
   const auto has_frame = [](const Inlet* inlet) { return inlet->has_frame(); };
   std::vector<std::vector<Frame>> left(ends.inlets.size());
@@ -89,14 +104,14 @@ std::vector<Frame> Run::shut_down(Parallelized& element, std::chrono::nanosecond
     for (std::size_t i = 0; i < ends.inlets.size(); ++i)
       for (Frame frame; ends.inlets[i]->try_take(frame);) left[i].push_back(std::move(frame));
   };
-  const shm::Deadline deadline = shm::Clock::now() + timeout;
+  const shm::Deadline deadline = shm::deadline_after(timeout);
   for (;;) {
     const bool over = terminated();  // before the last look, so that nothing comes after it
     if (!over && ends.own_task && !ends.own_task->finished) Lane::poll(*ends.own_task);
     take_all();
     if (over) break;
     if (lane.stopping()) throw Interrupted();
-    if (shm::Clock::now() >= *deadline)
+    if (deadline && shm::Clock::now() >= *deadline)
       throw ShutdownTimeout("timeout exceeded for worker shutdown: the worker of '" + name +
                             "' has not ended; give it more time or see what its poll waits for");
     if (!ends.own_task)
@@ -149,9 +164,10 @@ void Run::end_of_stream() noexcept {
 void Run::request_stop(std::chrono::nanoseconds allowed) noexcept {
   {
     std::scoped_lock lock(mutex_);
-    const auto deadline = shm::Clock::now() + allowed;
-    if (!stop_deadline_ || deadline < *stop_deadline_) stop_deadline_ = deadline;
+    const shm::Deadline deadline = shm::deadline_after(allowed);
+    if (deadline && (!stop_deadline_ || *deadline < *stop_deadline_)) stop_deadline_ = deadline;
   }
+  // SYNC run.stopping (release): the deadline is set; pairs with run_main_lane and stop_what_idles
   stopping_.store(true, std::memory_order_release);
   tell_lanes_to_stop();
   wake_supervisor();

@@ -33,6 +33,7 @@ namespace weir::engine {
 /// and memory of runs in which elements still hold frames.
 struct PipelineMemory {
   PipelineMemory();
+  ~PipelineMemory();  ///< arenas in which frames outside the pipeline still have a share stay mapped
   shm::Segment main_bell;
   shm::Doorbell doorbell;  ///< fences, so that it fits every kind of run
   std::vector<std::shared_ptr<Memory>> kept;
@@ -65,7 +66,11 @@ class Run : public std::enable_shared_from_this<Run> {
   void end_of_stream() noexcept;
   /// Tells all lanes to leave; what has not left by then is killed.
   void request_stop(std::chrono::nanoseconds allowed) noexcept;
+  // SYNC run.started (acquire): pairs with the end of start()
   [[nodiscard]] bool started() const noexcept { return started_.load(std::memory_order_acquire); }
+  /// Whether the caller is the main lane's thread, in an element's code.
+  [[nodiscard]] bool on_main_lane() const noexcept { return main_thread_id_.load() == std::this_thread::get_id(); }
+  // SYNC run.over (acquire): pairs with the end of supervise(); the report is complete
   [[nodiscard]] bool over() const noexcept { return over_.load(std::memory_order_acquire); }
   [[nodiscard]] const Report& report() const { return report_; }
   [[nodiscard]] std::uint64_t frames_so_far() const noexcept;
@@ -147,7 +152,9 @@ class Run : public std::enable_shared_from_this<Run> {
   std::thread supervisor_, main_thread_;
   int wake_fd_ = -1;
   std::unique_ptr<SignalEOS> signals_;
-  int signals_seen_ = 0;
+  int signals_seen_ = 0;     // before this run
+  int signals_handled_ = 0;
+  shm::Deadline start_deadline_;
 
   mutable std::mutex mutex_;  // guards the following; never taken for a frame
   std::condition_variable changed_;
@@ -157,6 +164,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<std::uint32_t> ended_threads_;
 
   std::atomic<bool> started_{false}, stopping_{false}, main_done_{false}, sinks_ended_{false}, over_{false};
+  std::atomic<std::thread::id> main_thread_id_{};
   bool main_completed_ = false;
   std::uint64_t start_ns_ = 0, end_ns_ = 0;
   Report report_;

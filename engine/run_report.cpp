@@ -12,6 +12,10 @@ void Run::conclude() {
   end_ns_ = monotonic_ns();
   write_report();
   for (const auto& worker : plan_.workers) Wiring::connect(*worker.parallelized, {});
+  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane)
+    if (plan_.lanes[lane].mode == Mode::process &&
+        controls_[lane].header().state.load(std::memory_order_acquire) < LaneState::ended)  // SYNC lane.state (acquire)
+      memory_->shares_are_exact = false;
   const bool abandoned = std::ranges::any_of(lanes_, [](const LaneRun& lane) { return lane.killed && lane.lane; });
   if (!abandoned) {
     islands_.clear();
@@ -20,6 +24,7 @@ void Run::conclude() {
   }
   // An abandoned thread may drop its shares, and this run, while elements still hold frames.
   if (abandoned || holds_frames(*memory_)) pipeline_memory_->kept.push_back(memory_);
+  for (const auto& element : pipeline_.elements()) Wiring::run_ended(*element);
   if (signals_) {
     forget_on_signal(wake_fd_);
     signals_.reset();
@@ -33,12 +38,17 @@ void Run::release_left_frames() {
   for (const auto& [lane, segment] : memory_->arenas) arenas.set(lane, segment);
   for (auto& [number, segment] : memory_->rings) {
     const PlannedLink& link = plan_.links[number];
+    // A consumer that was killed may have taken, and dropped, frames above the head it had published: then their
+    // shares stay, and the memory with them.
+    // SYNC lane.state (acquire): pairs with the end of Lane::run.
+    if (controls_[link.consumer_lane].header().state.load(std::memory_order_acquire) < LaneState::ended) continue;
     const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
                          plan_.lanes[link.consumer_lane].mode == Mode::process;
     shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size());
     if (!header) continue;  // scribbled over; the memory goes as a whole
     auto* slots = reinterpret_cast<shm::Slot*>(header + 1);
     const std::uint64_t end = shm::frames_put(*header);
+    // SYNC ring.release (acquire): pairs with the consumer's last release
     std::uint64_t pos = header->head.load(std::memory_order_acquire);
     if (end - pos > header->limit) continue;
     for (; pos != end; ++pos) {
@@ -64,6 +74,7 @@ void Run::write_report() {
     std::scoped_lock lock(mutex_);
     report_.errors = error_texts_;
   }
+  // SYNC run.sinks_ended (acquire): pairs with drain_workers
   report_.completed = report_.errors.empty() && sinks_ended_.load(std::memory_order_acquire);
   report_.seconds = static_cast<double>(end_ns_ - start_ns_) * 1e-9;
   std::uint64_t first = UINT64_MAX, last = 0;
@@ -87,7 +98,6 @@ void Run::write_report() {
 void Run::report_links() {
   std::map<std::string, std::uint64_t> samples_of_source;
   const auto add = [&](LinkReport link, bool from_source) {
-    link.left = link.produced - std::min(link.produced, link.delivered + link.dropped);
     if (from_source) samples_of_source[link.source] = std::max(samples_of_source[link.source], link.samples);
     report_.links.push_back(std::move(link));
   };
@@ -108,15 +118,21 @@ void Run::report_links() {
     report.delivered = in.delivered.load(std::memory_order_relaxed);
     report.samples = in.samples.load(std::memory_order_relaxed);
     report.payload_copies = out.copies.load(std::memory_order_relaxed);
+    report.dropped = out.dropped.load(std::memory_order_relaxed);
+    report.left = in.left.load(std::memory_order_relaxed);
     if (!link.inside_lane()) {
       const bool process = plan_.lanes[link.producer_lane].mode == Mode::process ||
                            plan_.lanes[link.consumer_lane].mode == Mode::process;
       report.kind = process ? "process ring" : "thread ring";
       // A lane that was killed left no figures: the ring itself tells.
       const auto* ring = memory_->rings.at(i).at<shm::RingHeader>(0);
-      if (!ended_well(link.producer_lane)) report.produced = shm::frames_put(*ring);
+      const std::uint64_t put = shm::frames_put(*ring);
+      const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
+      report.left += put - std::min(put, head);
+      if (!ended_well(link.producer_lane)) report.produced = put;
       if (!ended_well(link.consumer_lane)) {
-        report.delivered = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
+        report.delivered = head;
+        report.left = put - std::min(put, head);
         report.samples = ring->samples.load(std::memory_order_relaxed);
       }
     }

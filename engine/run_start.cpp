@@ -16,6 +16,12 @@ PipelineMemory::PipelineMemory()
     : main_bell(shm::Segment::create(shm::Segment::Sharing::shared, sizeof(shm::Bell), "bell")),
       doorbell(new (main_bell.data()) shm::Bell, shm::Barrier::fence, true) {}
 
+PipelineMemory::~PipelineMemory() {
+  for (const auto& memory : kept)
+    if (memory->shares_are_exact && holds_frames(*memory))
+      for (auto& [lane, segment] : memory->arenas) segment.leak();
+}
+
 bool holds_frames(const Memory& memory) {
   return std::ranges::any_of(memory.arenas, [](const auto& arena) { return shm::blocks_lent(arena.second) != 0; });
 }
@@ -78,6 +84,7 @@ void Run::start() {
     pipeline_memory_->in_use = false;
     throw;
   }
+  // SYNC run.started (release): plan, memory and supervisor are there; pairs with started()
   started_.store(true, std::memory_order_release);
 }
 
@@ -90,12 +97,13 @@ void Run::claim_pipeline() {
 
 void Run::prepare() {
   start_ns_ = monotonic_ns();
+  start_deadline_ = shm::deadline_after(options_.start_timeout);
   barrier_ = shm::prepare_barrier(plan_.several_processes);
   for (LaneSpec& lane : plan_.lanes) lane.barrier = barrier_;
   make_memory();
   build_main_lane();
   connect_elements();
-  wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  wake_fd_ = shm::keep_off_stdio(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (wake_fd_ < 0) throw StartError(std::string("can't make an eventfd: ") + std::strerror(errno));
   if (options_.handle_signals) {
     notify_on_signal(wake_fd_);
@@ -109,7 +117,7 @@ void Run::make_memory() {
       plan_.several_processes ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory;
   std::erase_if(pipeline_memory_->kept, [](const auto& memory) { return !holds_frames(*memory); });
   memory_->bells[kMainLane] =
-      shm::Segment::attach(::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, 0), sizeof(shm::Bell), "bell");
+      shm::Segment::attach(::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1), sizeof(shm::Bell), "bell");
   for (const LaneSpec& lane : plan_.lanes) {
     if (lane.lane != kMainLane) {
       auto bell = shm::Segment::create(sharing, sizeof(shm::Bell), "bell");

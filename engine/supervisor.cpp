@@ -49,6 +49,7 @@ void Run::supervise() {
   conclude();
   {
     std::scoped_lock lock(mutex_);
+    // SYNC run.over (release): the report is complete; pairs with over()
     over_.store(true, std::memory_order_release);
   }
   changed_.notify_all();
@@ -121,6 +122,7 @@ void Run::poll_once() {
     ended.swap(ended_threads_);
   }
   for (std::uint32_t lane : ended) on_thread_ended(lane);
+  // SYNC error.record (acquire): collect_error reads it
   if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
   on_signals();
   if (main_done_.load(std::memory_order_acquire)) stop_what_idles();  // SYNC run.main_done (acquire)
@@ -138,9 +140,7 @@ int Run::poll_timeout() const {
     starting |= lanes_[lane].running &&
                 controls_[lane].header().state.load(std::memory_order_relaxed) == LaneState::created;
   if (starting) {
-    const auto start_deadline =
-        shm::Clock::time_point(std::chrono::nanoseconds(start_ns_)) + options_.start_timeout;
-    if (!next || start_deadline < *next) next = start_deadline;
+    if (start_deadline_ && (!next || *start_deadline_ < *next)) next = start_deadline_;
   }
   if (!next || !lanes_running()) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - shm::Clock::now()).count();
@@ -234,6 +234,8 @@ void Run::mark_terminated(std::uint32_t lane) noexcept {
 void Run::on_signals() {
   if (!signals_) return;
   const int received = SignalEOS::signals_received() - signals_seen_;
+  if (received == signals_handled_) return;
+  signals_handled_ = received;
   if (received >= 1) end_of_stream();
   if (received >= 2) request_stop(options_.stop_timeout);
   if (received >= 3) request_stop(std::chrono::nanoseconds(0));
@@ -241,9 +243,11 @@ void Run::on_signals() {
 
 // All sinks have ended. A worker that has given EOS may take its time to end; one that goes on for nobody is stopped.
 void Run::stop_what_idles() {
+  // SYNC run.stopping (acquire): pairs with request_stop
   if (stopping_.load(std::memory_order_acquire)) return;
   for (const PlannedWorker& worker : plan_.workers) {
     WorkerControl& control = control_of(worker);
+    // SYNC worker.terminated (acquire): pairs with Worker::terminate
     if (!lanes_[worker.lane].running || control.terminated.load(std::memory_order_acquire) != 0) continue;
     if (control.pads_at_eos.load(std::memory_order_relaxed) < worker.element->source_pads().size()) {
       request_stop(options_.stop_timeout);
@@ -260,7 +264,7 @@ void Run::check_deadlines() {
     stop_due = stop_deadline_ && now >= *stop_deadline_;
   }
   if (stop_due) kill_lanes();
-  if (now < shm::Clock::time_point(std::chrono::nanoseconds(start_ns_)) + options_.start_timeout) return;
+  if (!start_deadline_ || now < *start_deadline_) return;
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
     if (!lanes_[lane].running || lanes_[lane].killed) continue;
     if (controls_[lane].header().state.load(std::memory_order_relaxed) != LaneState::created) continue;

@@ -66,41 +66,76 @@ bool Worker::ready() {
     if (winding_up_) return true;
   }
   if (spec_.is_source && lane_.end_of_stream_requested()) return true;
-  if (inlets_.empty()) return true;  // a source that found its queue out full waits for room above or in put()
-  return count_drained() > drained_seen_ ||
-         std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); });
+  if (count_drained() > drained_seen_) return true;
+  // What the last poll missed is what it waits for; one that missed nothing waits for any frame.
+  bool missed = false;
+  for (Inlet* inlet : inlets_) {
+    missed |= inlet->wanted && !inlet->drained();
+    if (inlet->wanted && inlet->has_frame()) return true;
+  }
+  for (Outlet* outlet : outlets_) {
+    missed |= outlet->wanted;
+    if (outlet->wanted && outlet->has_room()) return true;
+  }
+  return !missed &&
+         (inlets_.empty() || std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }));
 }
 
 Poll Worker::poll() {
-  if (context_.should_stop() || lane_.stopping()) {
+  if (stopped()) {
     terminate();
     return Poll::finished;
   }
-  if (winding_up_) return settle() ? Poll::finished : Poll::idle;
-  const bool ending = spec_.is_source && lane_.end_of_stream_requested();
-  if (!ending) {
+  if (!winding_up_ && !(spec_.is_source && lane_.end_of_stream_requested())) {
     for (Outlet* outlet : outlets_)
       if (!outlet->flush_backlog()) return Poll::idle;
     if (lane_.shared() && !outlets_have_room()) return Poll::idle;
     const std::uint64_t before = lane_.progress();
-    lane_.forget_looks();
-    drained_seen_ = count_drained();
+    prepare_call();
     call();
-    if (context_.should_stop() || lane_.stopping()) {
+    if (stopped()) {
       terminate();
       return Poll::finished;
     }
-    if (!has_ended())
-      return lane_.progress() != before || !lane_.looked() ? Poll::progressed : Poll::idle;
+    if (!has_ended()) return lane_.progress() != before ? Poll::progressed : judge_idle();
   }
-  wind_up();
+  if (!winding_up_) wind_up();
   return settle() ? Poll::finished : Poll::idle;
 }
 
+void Worker::prepare_call() noexcept {
+  lane_.forget_waits();
+  drained_seen_ = count_drained();
+  for (Inlet* inlet : inlets_) inlet->wanted = false;
+  for (Outlet* outlet : outlets_) outlet->wanted = false;
+}
+
+bool Worker::found_full() const noexcept {
+  return std::ranges::any_of(outlets_, [](const Outlet* outlet) { return outlet->wanted; });
+}
+
+// A poll that took and put nothing: it waits for what it missed, unless it lives by the clock.
+Poll Worker::judge_idle() {
+  if (lane_.timed_out()) return Poll::progressed;
+  if (lane_.would_wait() || found_full()) return Poll::idle;
+  if (std::ranges::none_of(inlets_, [](const Inlet* inlet) { return inlet->wanted; })) return Poll::progressed;
+  // A source that only glances at its commands may have frames to give by itself.
+  constexpr auto kGlance = std::chrono::milliseconds(1);
+  if (spec_.is_source) lane_.wake_at(shm::Clock::now() + kGlance);
+  return Poll::idle;
+}
+
 bool Worker::has_ended() noexcept {
-  if (context_.finished_ || all_eos_put()) return true;
+  if (context_.finished_ || all_eos_put() || all_abandoned()) return true;
+  if (found_full()) return false;  // it may hold a frame that did not fit
   if (spec_.is_source && !context_.should_shutdown()) return false;
   return drained_seen_ == inlets_.size();  // they were when this poll began: it has had the chance to see that
+}
+
+bool Worker::all_abandoned() const noexcept {
+  const auto pads = std::span(outlets_).first(std::min(outlets_.size(), spec_.source_pads.size()));
+  return !pads.empty() &&
+         std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put() || outlet->abandoned(); });
 }
 
 void Worker::call() {
@@ -133,9 +168,11 @@ void Worker::fail(const std::string& type, const std::string& text) {
 // What a whole stream needs: EOS on every source pad, also where the worker has not said it.
 void Worker::wind_up() {
   winding_up_ = true;
+  // What failed upstream must not look like a whole stream: the run is about to stop.
+  if (std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->broken(); })) return;
   try {
     for (std::size_t i = 0; i < outlets_.size() && i < spec_.source_pads.size(); ++i)
-      if (!outlets_[i]->eos_put()) outlets_[i]->put_later(Frame::end_of_stream());
+      if (!outlets_[i]->eos_queued()) outlets_[i]->put_later(Frame::end_of_stream());
   } catch (const std::exception& error) {
     fail(demangle(typeid(error).name()), error.what());
   }
@@ -163,14 +200,18 @@ void Worker::abandon() noexcept { terminate(); }
 template <class Ready>
 bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> timeout) {
   if (ready()) return true;
-  lane_.note_empty();
+  for (Inlet* inlet : inlets_) inlet->wanted = !inlet->has_frame();
+  const shm::Deadline deadline = timeout ? shm::deadline_after(*timeout) : std::nullopt;
   if (lane_.shared() || std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->is_local(); })) {
-    if (timeout) lane_.wake_at(shm::Clock::now() + *timeout);
+    lane_.note_would_wait();
+    if (deadline) lane_.wake_at(*deadline);
     return false;
   }
-  shm::Deadline deadline;
-  if (timeout) deadline = shm::Clock::now() + *timeout;
-  return lane_.wait([&] { return ready() || stopped(); }, deadline) && ready();
+  const auto leave = [&] { return stopped() || (spec_.is_source && lane_.end_of_stream_requested()); };
+  lane_.wait([&] { return ready() || leave(); }, deadline);
+  if (ready()) return true;
+  lane_.note_timeout();
+  return false;
 }
 
 std::optional<WorkerContext::PadFrame> Worker::get_any(std::optional<std::chrono::nanoseconds> timeout) {

@@ -38,7 +38,11 @@ class Worker final : public Task {
 
  private:
   void call();
+  void prepare_call() noexcept;
+  [[nodiscard]] Poll judge_idle();
+  [[nodiscard]] bool found_full() const noexcept;
   [[nodiscard]] bool has_ended() noexcept;
+  [[nodiscard]] bool all_abandoned() const noexcept;
   [[nodiscard]] bool inlets_drained() const noexcept;
   [[nodiscard]] std::size_t count_drained() const noexcept;
   [[nodiscard]] bool outlets_have_room() noexcept;

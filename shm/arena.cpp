@@ -63,18 +63,31 @@ BlockHeader* Arena::lend(std::size_t bytes) {
 }
 
 BlockHeader* Arena::find_free(SizeClass& c) noexcept {
-  for (std::size_t looked = 0; looked < c.window; ++looked) {
-    BlockHeader* block = header_at(c.blocks[c.hand]);
+  // A few looks round the window; then one block more, so that a lane that holds ever more does not look at all it
+  // holds each time; and before the arena grows, all there are.
+  constexpr std::size_t kFew = 32;
+  if (BlockHeader* block = look(c, std::min(c.window, kFew))) return block;
+  if (c.window < c.blocks.size())
+    if (BlockHeader* block = free_at(c.blocks[c.window++])) return block;
+  if (BlockHeader* block = look(c, c.window)) return block;
+  while (c.window < c.blocks.size())
+    if (BlockHeader* block = free_at(c.blocks[c.window++])) return block;
+  return nullptr;
+}
+
+BlockHeader* Arena::free_at(std::uint64_t offset) const noexcept {
+  BlockHeader* block = header_at(offset);
+  // SYNC block.drop (acquire): pairs with the release of the last share in Frame::drop_shares; whoever read the
+  // block has finished with it.
+  return block->shares.load(std::memory_order_acquire) == 0 ? block : nullptr;
+}
+
+BlockHeader* Arena::look(SizeClass& c, std::size_t looks) noexcept {
+  for (; looks != 0; --looks) {
+    BlockHeader* block = free_at(c.blocks[c.hand]);
+    c.busy += !block;
     if (++c.hand >= c.window) end_round(c);
-    // SYNC block.drop (acquire): pairs with the release of the last share in Frame::drop_shares; whoever read the
-    // block has finished with it.
-    if (block->shares.load(std::memory_order_acquire) == 0) return block;
-    ++c.busy;
-  }
-  // The window is full: widen it by blocks that are there already, before growing.
-  while (c.window < c.blocks.size()) {
-    BlockHeader* block = header_at(c.blocks[c.window++]);
-    if (block->shares.load(std::memory_order_acquire) == 0) return block;  // SYNC block.drop (acquire): as above
+    if (block) return block;
   }
   return nullptr;
 }
@@ -101,6 +114,7 @@ void Arena::grow(SizeClass& c, std::size_t payload_bytes) {
   const std::size_t eighth = std::min(c.blocks.size() / 8, kLargeStep / stride);
   const std::size_t wanted = std::max({std::size_t{1}, kChunkBytes / stride, eighth});
   const std::size_t count = std::min(wanted, room);
+  c.blocks.reserve(c.blocks.size() + count);  // what may throw comes before anything changes
   segment_.commit(used_, count * stride);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t offset = used_ + i * stride;
@@ -130,7 +144,7 @@ std::size_t blocks_lent(const Segment& segment) noexcept {
   const auto chunks = std::min<std::size_t>(header.chunks.load(std::memory_order_acquire), ArenaHeader::kMaxChunks);
   for (std::size_t i = 0; i < chunks; ++i) {
     const ArenaChunk chunk = header.chunk[i];
-    if (chunk.stride < sizeof(BlockHeader) || chunk.offset % kLine != 0 || chunk.offset > segment.size() ||
+    if (chunk.stride < sizeof(BlockHeader) || chunk.stride % kLine != 0 || chunk.offset % kLine != 0 || chunk.offset > segment.size() ||
         chunk.count > (segment.size() - chunk.offset) / chunk.stride)
       continue;  // scribbled over: nothing there can be believed
     for (std::size_t b = 0; b < chunk.count; ++b)

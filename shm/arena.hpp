@@ -38,6 +38,8 @@ class Arena final : public detail::Lender {
     return segment_.at<detail::BlockHeader>(offset);
   }
   detail::BlockHeader* find_free(SizeClass& size_class) noexcept;
+  [[nodiscard]] detail::BlockHeader* free_at(std::uint64_t offset) const noexcept;
+  detail::BlockHeader* look(SizeClass& size_class, std::size_t looks) noexcept;
   void end_round(SizeClass& size_class) noexcept;
   void grow(SizeClass& size_class, std::size_t payload_bytes);
 

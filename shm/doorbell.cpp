@@ -1,5 +1,6 @@
 #include "shm/doorbell.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <ctime>
@@ -16,7 +17,8 @@ namespace {
 long membarrier(int command) noexcept { return ::syscall(SYS_membarrier, command, 0, 0); }
 
 timespec to_timespec(Clock::time_point time) noexcept {
-  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+  // The kernel refuses what lies before its clock began; that has passed as well.
+  const auto ns = std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
   return {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
 }
 
@@ -37,6 +39,7 @@ void heavy_barrier(Barrier barrier) noexcept {
     case Barrier::global: membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED); break;
     case Barrier::fence: break;
   }
+  // SYNC bell.park: the only barrier where there is no membarrier; the ringer's is in Doorbell::ring
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 

@@ -10,6 +10,7 @@
 // wake-up is periodic. If a ringer dies before it rings, the supervisor rings for it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,6 +22,12 @@ namespace weir::shm {
 
 using Clock = std::chrono::steady_clock;
 using Deadline = std::optional<Clock::time_point>;
+
+/// Now and `timeout`; no deadline for what is beyond any run, such as nanoseconds::max().
+[[nodiscard]] inline Deadline deadline_after(std::chrono::nanoseconds timeout) noexcept {
+  if (timeout > std::chrono::hours(24 * 365)) return std::nullopt;
+  return Clock::now() + std::max(timeout, std::chrono::nanoseconds(0));
+}
 
 enum class Barrier : std::uint8_t {
   fence,    ///< no membarrier: ringers and sleepers fence

@@ -140,6 +140,8 @@ class RingReader {
 /// For accounting after both ends are gone: how many frames were ever put, found from the stamps where the
 /// producer could not close.
 [[nodiscard]] inline std::uint64_t frames_put(const RingHeader& header) noexcept {
+  // SYNC ring.close (acquire), SYNC ring.release (acquire), SYNC ring.publish (acquire): both ends are gone, and
+  // what they did last is visible.
   const std::uint64_t closed = header.closed_at.load(std::memory_order_acquire);
   const std::uint64_t head = header.head.load(std::memory_order_acquire);
   if (closed != kOpen) return closed;

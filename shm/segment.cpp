@@ -42,9 +42,9 @@ std::size_t read_number(const char* path) {
 
 Segment Segment::create(Sharing sharing, std::size_t bytes, std::string_view what) {
   Segment segment;
-  const std::string name = "weir:" + std::string(what);
+  const std::string name = "weir:" + std::string(what.substr(0, 200));  // the kernel takes 249
   if (sharing == Sharing::shared) {
-    segment.fd_ = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    segment.fd_ = keep_off_stdio(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (segment.fd_ < 0) fail("shared memory for " + std::string(what), bytes, errno);
     ::fchmod(segment.fd_, S_IRUSR | S_IWUSR);
     if (::ftruncate(segment.fd_, static_cast<off_t>(bytes)) != 0 ||
@@ -102,6 +102,13 @@ void Segment::commit(std::size_t offset, std::size_t bytes) const {
 }
 
 void Segment::leak() noexcept { data_ = nullptr; }
+
+int keep_off_stdio(int fd) noexcept {
+  if (fd < 0 || fd > STDERR_FILENO) return fd;
+  const int raised = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  ::close(fd);
+  return raised;
+}
 
 std::size_t available_memory() {
   std::size_t available = SIZE_MAX;

@@ -46,6 +46,10 @@ class Segment {
   int fd_ = -1;
 };
 
+/// The descriptor, moved above the three of standard input, output and error if it is one of them: a program that
+/// runs without those must not print into shared memory.
+[[nodiscard]] int keep_off_stdio(int fd) noexcept;
+
 /// What the system, and the control group, can still give, in bytes.
 [[nodiscard]] std::size_t available_memory();
 

@@ -225,7 +225,7 @@ TEST_P(ElementErrors, AnErrorElsewhereLeavesAPartThatPlays) {
 TEST(ElementCrash, AKilledSinkLeavesAPartThatPlays) {
   const ScratchDir dir;
   Graph graph;
-  graph.chain({"busy us=500", "wav_sink path=" + (dir / "b.wav")},
+  graph.chain({"busy us=500", "wav_sink subtype=float path=" + (dir / "b.wav")},
               &graph.source(blocks_of(noise(4'000'000), 512, 48'000)));
   Parallelize parallelize(graph.pipeline, {.mode = Mode::process});
   parallelize.start();

@@ -48,7 +48,7 @@ class WEIR_API AppSink : public SinkElement {
 
   [[nodiscard]] std::optional<Frame> try_pop() noexcept;
   [[nodiscard]] std::optional<Frame> pop_for(std::chrono::nanoseconds timeout);
-  /// All that will ever come has come and was popped.
+  /// All that will ever come has come and was popped; also after a run that was stopped or failed.
   [[nodiscard]] bool ended() const noexcept;
   /// Readable while frames wait or the stream has ended; popping the last one makes it unreadable again.
   [[nodiscard]] int fd() const noexcept;
@@ -57,6 +57,9 @@ class WEIR_API AppSink : public SinkElement {
 
   void pull(SinkPad& pad, Frame frame) override;
   [[nodiscard]] bool ready() override;
+
+ protected:
+  void run_ended() override;
 
  private:
   struct Queue;

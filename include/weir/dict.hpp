@@ -46,6 +46,8 @@ class WEIR_API Dict {
   template <class T>
     requires(!std::is_same_v<std::decay_t<T>, Value>)
   void set(std::string_view name, T&& value) {
+    if constexpr (std::is_integral_v<std::decay_t<T>> && !std::is_same_v<std::decay_t<T>, bool>)
+      if (static_cast<std::int64_t>(value) < 0 && value > 0) throw_range(name);
     set(name, make_value(std::forward<T>(value)));
   }
   void erase(std::string_view name);
@@ -95,6 +97,7 @@ class WEIR_API Dict {
     }
     return std::nullopt;
   }
+  [[noreturn]] static void throw_range(std::string_view name);
   [[noreturn]] static void throw_missing(std::string_view name);
   [[noreturn]] static void throw_type(std::string_view name, const Value& value);
 

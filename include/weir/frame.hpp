@@ -40,6 +40,7 @@ struct ObjectType {
   BlockHeader* (*clone)(const BlockHeader*);  ///< null: shared by pointer, or not copyable
   std::size_t (*encoded_bytes)(const BlockHeader*);  ///< null: has no Codec
   void (*encode)(const BlockHeader*, std::span<std::byte>);
+  bool plain;  ///< its bytes are its value: it crosses as a block of one item
 };
 
 struct ObjectHeader : BlockHeader {
@@ -79,7 +80,7 @@ struct ObjectBox final : ObjectHeader {
     else return nullptr;
   }
   inline static const ObjectType kType{&typeid(T), type_id<T>(), clone_function(), size_function(),
-                                       encode_function()};
+                                       encode_function(), !HasCodec<T> && Crossable<T> && alignof(T) <= 64};
 };
 
 /// A shared_ptr's object: shared by everybody who has the frame, never copied on write.
@@ -192,7 +193,7 @@ class WEIR_API Frame {
   template <Crossable T>
   [[nodiscard]] std::span<const T> view() const {
     if (!has_data()) return {};
-    const void* items = const_items(type_id<T>(), sizeof(T));
+    const void* items = const_items(type_id<T>(), typeid(T), sizeof(T));
     return {static_cast<const T*>(items), count()};
   }
   template <Crossable T>
@@ -201,10 +202,10 @@ class WEIR_API Frame {
   template <Crossable T>
   [[nodiscard]] std::span<T> data() {
     if (!has_data()) return {};
-    const void* items = const_items(type_id<T>(), sizeof(T));
+    const void* items = const_items(type_id<T>(), typeid(T), sizeof(T));
     if (is_shared()) {
       unshare();
-      items = const_items(type_id<T>(), sizeof(T));
+      items = const_items(type_id<T>(), typeid(T), sizeof(T));
     }
     return {static_cast<T*>(const_cast<void*>(items)), count()};
   }
@@ -214,13 +215,13 @@ class WEIR_API Frame {
   /// The one value of type T, to read; null if there is none of that type.
   template <class T>
   [[nodiscard]] const T* value_if() const {
+    decode_if<T>();
     return static_cast<const T*>(value_pointer<T>(*this));
   }
   /// The one value of type T, to write (copied first if shared); null if there is none of that type.
   template <class T>
   [[nodiscard]] T* value_if() {
-    if constexpr (!Crossable<T>) decode_if<T>();
-    else if (d_.flags & detail::kEncoded) decode_if<T>();
+    decode_if<T>();
     if (!value_pointer<T>(*this)) return nullptr;
     if (is_shared()) unshare();
     return const_cast<T*>(static_cast<const T*>(value_pointer<T>(*this)));
@@ -229,10 +230,6 @@ class WEIR_API Frame {
   template <class T>
   [[nodiscard]] T value() const {
     if (const T* p = value_if<T>()) return *p;
-    if (d_.flags & detail::kEncoded) {
-      Frame copy(*this);
-      if (T* p = copy.value_if<T>()) return std::move(*p);
-    }
     throw_type(type_id<T>());
   }
 
@@ -271,16 +268,20 @@ class WEIR_API Frame {
   }
   void drop_shares() noexcept;
   void add_shares() noexcept;
-  void adopt_object(detail::ObjectHeader* object) noexcept;
+  void adopt_object(detail::ObjectHeader* object) const noexcept;
   void adopt_block(TypeId type, std::size_t item_bytes, std::size_t count);
   void unshare();
-  [[nodiscard]] const void* const_items(TypeId type, std::size_t item_bytes) const {
+  [[nodiscard]] const void* const_items(TypeId type, const std::type_info& info, std::size_t item_bytes) const {
     if (d_.type != static_cast<std::uint32_t>(type) || (d_.flags & detail::kEncoded)) throw_type(type);
     if (d_.kind == detail::Payload::scalar) return d_.scalar;
     if (is_block() && d_.block.item_bytes == item_bytes) return header()->payload();
-    return object_items(type);
+    return object_items(type, info);
   }
-  [[nodiscard]] const void* object_items(TypeId type) const;
+  [[nodiscard]] const void* object_items(TypeId type, const std::type_info& info) const;
+  [[nodiscard]] const void* object_if(const std::type_info& info) const noexcept {
+    const auto* object = static_cast<const detail::ObjectHeader*>(header());
+    return *object->object_type->info == info ? object->object : nullptr;
+  }
   [[noreturn]] void throw_type(TypeId wanted) const;
 
   template <class T>
@@ -291,14 +292,14 @@ class WEIR_API Frame {
       case detail::Payload::block:
       case detail::Payload::heap:
         return f.d_.block.count == 1 && f.d_.block.item_bytes == sizeof(T) ? f.header()->payload() : nullptr;
-      case detail::Payload::object: return static_cast<const detail::ObjectHeader*>(f.header())->object;
+      case detail::Payload::object: return f.object_if(typeid(T));
       case detail::Payload::none: break;
     }
     return nullptr;
   }
   /// Turns what a Codec encoded back into an object, where it is one of type T.
   template <class T>
-  void decode_if() {
+  void decode_if() const {
     if (!(d_.flags & detail::kEncoded) || d_.type != static_cast<std::uint32_t>(type_id<T>())) return;
     std::span<const std::byte> bytes(header()->payload(), d_.block.count);
     if constexpr (HasCodec<T>) {
@@ -310,9 +311,9 @@ class WEIR_API Frame {
       replace_with_object(new detail::ObjectBox<T>(value));
     }
   }
-  void replace_with_object(detail::ObjectHeader* object) noexcept;
+  void replace_with_object(detail::ObjectHeader* object) const noexcept;
 
-  detail::Descriptor d_;
+  mutable detail::Descriptor d_;  // mutable: an encoded value is decoded by the first who reads it
 };
 static_assert(sizeof(Frame) == 64);
 

@@ -18,7 +18,7 @@ namespace weir {
 /// How long frames took, in a histogram of logarithmic buckets (16 per octave, so within 6 %).
 class WEIR_API LatencyHistogram {
  public:
-  static constexpr int kBuckets = 512;
+  static constexpr int kBuckets = 560;  // up to 2^38 ns, 274 s: what the stamps of frames can tell
   void add(std::uint64_t nanoseconds) noexcept { ++counts_[bucket(nanoseconds)], ++total_; }
   void merge(const LatencyHistogram& other) noexcept;
   [[nodiscard]] std::uint64_t count() const noexcept { return total_; }
@@ -28,7 +28,7 @@ class WEIR_API LatencyHistogram {
 
  private:
   static unsigned bucket(std::uint64_t ns) noexcept;
-  std::array<std::uint32_t, kBuckets> counts_{};
+  std::array<std::uint64_t, kBuckets> counts_{};
   std::uint64_t total_ = 0;
 };
 

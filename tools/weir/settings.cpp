@@ -69,7 +69,7 @@ const std::vector<Parameter>& common_parameters() {
       {.name = "queue",
        .type = ParameterType::integer,
        .help = "frames that each of its queues holds at most",
-       .fallback = std::int64_t{ElementOptions{}.queue_maxsize},
+       .fallback = static_cast<std::int64_t>(ElementOptions{}.queue_maxsize),
        .min = 1,
        .max = 1 << 24},
       {.name = "lane",
@@ -147,7 +147,7 @@ void apply_override(Description& description, const std::string& text) {
     throw DescriptionError(where,
                            "no element is called " + quoted(element) + "; " + suggestion(element, names));
   std::ranges::sort(known);
-  known.erase(std::ranges::unique(known).begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
   throw DescriptionError(where,
                          "no element has a parameter " + quoted(name) + "; " + suggestion(name, known));
 }
