@@ -140,13 +140,13 @@ class RingReader {
 /// For accounting after both ends are gone: how many frames were ever put, found from the stamps where the
 /// producer could not close.
 [[nodiscard]] inline std::uint64_t frames_put(const RingHeader& header) noexcept {
-  // SYNC ring.close (acquire), SYNC ring.release (acquire), SYNC ring.publish (acquire): both ends are gone, and
-  // what they did last is visible.
+  // SYNC ring.close (acquire), SYNC ring.release (acquire): both ends are gone; what they did last is visible
   const std::uint64_t closed = header.closed_at.load(std::memory_order_acquire);
   const std::uint64_t head = header.head.load(std::memory_order_acquire);
   if (closed != kOpen) return closed;
   auto* slots = reinterpret_cast<Slot*>(const_cast<RingHeader*>(&header) + 1);
   std::uint64_t pos = head;
+  // SYNC ring.publish (acquire): a frame whose stamp is there is whole
   while (pos - head < header.limit &&
          std::atomic_ref(slots[pos & (header.slots - 1)].home).load(std::memory_order_acquire) == pos + 1)
     ++pos;

@@ -6,10 +6,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -89,10 +91,11 @@ class Tool {
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    EXPECT_EQ(::posix_spawn(&pid_, argv[0], &actions, &attributes, argv.data(), environ), 0) << argv[0];
+    const int error = ::posix_spawn(&pid_, argv[0], &actions, &attributes, argv.data(), environ);
     for (const int fd : childs_ends) ::close(fd);
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) throw std::runtime_error(words[0] + ": " + std::strerror(error));  // no signal to pid -1
   }
   ~Tool() {
     if (!ended_) ::kill(-pid_, SIGKILL), (void)end();

@@ -40,11 +40,11 @@ void check_json_file(const std::string& path) {
   std::error_code ignored;
   const std::filesystem::path file(path);
   const std::filesystem::path parent = file.has_parent_path() ? file.parent_path() : ".";
-  const bool is_directory = std::filesystem::is_directory(file, ignored);
-  if (is_directory) errno = EISDIR;
   const bool exists = std::filesystem::exists(file, ignored);
-  if (!is_directory && ::access(exists ? file.c_str() : parent.c_str(), W_OK) == 0) return;
-  throw UsageError("--json: can't write '" + path + "' (" + std::generic_category().message(errno) +
+  const bool writable = ::access(exists ? file.c_str() : parent.c_str(), W_OK) == 0;
+  const int error = writable && std::filesystem::is_directory(file, ignored) ? EISDIR : errno;
+  if (writable && error != EISDIR) return;
+  throw UsageError("--json: can't write '" + path + "' (" + std::generic_category().message(error) +
                    "); check the path");
 }
 
