@@ -5,8 +5,6 @@ readonly weir_packages='
   cmake                  configures
   ninja-build            runs the build
   pkgconf                finds libsndfile and KissFFT
-  libconcurrentqueue-dev many threads to one consumer, in the engine
-  libboost-dev           lock-free free lists, in the engine
   libsndfile1-dev        reads and writes recordings
   libkissfft-dev         Fourier transforms
   libliquid-dev          designs filters
