@@ -91,8 +91,10 @@ class Inlet {
   /// Takes a frame that nobody asked for any more; it counts as left, not as delivered.
   bool discard();
   [[nodiscard]] bool has_frame() const noexcept { return local_ ? local_->has_frame() : ring_.has_frame(); }
-  /// Nothing will ever come any more: EOS was taken, or the producer has ended.
-  [[nodiscard]] bool drained() const noexcept { return at_eos_ || closed(); }
+  /// Nothing will ever come any more: EOS was taken, or the producer has ended. An element may say more to its
+  /// worker after EOS, as long as it has not shut it down.
+  [[nodiscard]] bool drained() const noexcept { return (at_eos_ && !end_->by_hand) || closed(); }
+  [[nodiscard]] bool fed_by_hand() const noexcept { return end_->by_hand; }
   /// The producer has ended without EOS on a link that needs it: it failed, and the run is about to stop.
   [[nodiscard]] bool broken() const noexcept { return !at_eos_ && !end_->by_hand && closed(); }
   [[nodiscard]] std::size_t size_approx() const noexcept { return local_ ? local_->size() : ring_.size_approx(); }

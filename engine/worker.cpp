@@ -126,7 +126,10 @@ Poll Worker::judge_idle() {
 }
 
 bool Worker::has_ended() noexcept {
-  if (context_.finished_ || all_eos_put() || all_abandoned()) return true;
+  if (context_.finished_) return true;
+  // What an element feeds by hand lives until the element, or the end of the run, closes its queues.
+  const bool fed_by_hand = !spec_.is_source && std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->fed_by_hand(); });
+  if (!fed_by_hand && (all_eos_put() || all_abandoned())) return true;
   if (found_full()) return false;  // it may hold a frame that did not fit
   if (spec_.is_source && !context_.should_shutdown()) return false;
   return drained_seen_ == inlets_.size();  // they were when this poll began: it has had the chance to see that
