@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sanitizers.hpp"
 #include "shm/arena.hpp"
 #include "watch.hpp"
 #include "weir/error.hpp"
@@ -366,6 +367,7 @@ TEST_P(Arenas, GrowsNoFurtherThanWhatIsHeldAtOnce) {
 }
 
 TEST(Arena, MakesNoSystemCallInASteadyState) {
+  if (weir::test::kSanitized) GTEST_SKIP() << "the sanitizer's runtime makes system calls of its own";
   const Segment segment = create_arena(Sharing::shared, 16 * kMiB, 0);
   Arena arena(segment, 0);
   (void)blocks_used(arena, 20, 1000);
