@@ -260,7 +260,7 @@ class TalkativeSink : public ParallelizeSinkElement {
   static void sub_process_internal(WorkerContext& ctx) {
     auto frame = ctx.inq().get();
     if (!frame) return;
-    ++ctx.shm("result").as<SinkResult>()[0].frames;
+    std::atomic_ref(ctx.shm("result").as<SinkResult>()[0].frames).fetch_add(1);  // several sinks count here
     ctx.outq().put(Frame::of(frame->value<std::int64_t>()));
   }
 };
