@@ -8,7 +8,7 @@ namespace {
 template <class T>
 Parameter number(const char* name, const char* help, ParameterType type, const Range<T>& range) {
   Parameter parameter{.name = name, .type = type, .help = help, .unit = range.unit};
-  if (range.fallback) parameter.fallback = Value(*range.fallback);
+  if (range.fallback) parameter.fallback.emplace(std::in_place_type<T>, *range.fallback);
   if (range.min) parameter.min = static_cast<double>(*range.min);
   if (range.max) parameter.max = static_cast<double>(*range.max);
   return parameter;
@@ -26,13 +26,13 @@ Parameter real(const char* name, const char* help, const Range<double>& range) {
 
 Parameter boolean(const char* name, const char* help, bool fallback) {
   Parameter parameter{.name = name, .type = ParameterType::boolean, .help = help};
-  parameter.fallback = Value(fallback);
+  parameter.fallback.emplace(std::in_place_type<bool>, fallback);
   return parameter;
 }
 
 Parameter text(const char* name, const char* help, const char* fallback, std::vector<std::string> choices) {
   Parameter parameter{.name = name, .type = ParameterType::text, .help = help, .choices = std::move(choices)};
-  if (fallback) parameter.fallback = Value(fallback);
+  if (fallback) parameter.fallback.emplace(std::in_place_type<std::string>, fallback);
   return parameter;
 }
 
