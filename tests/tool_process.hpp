@@ -80,7 +80,12 @@ class Tool {
     posix_spawnattr_t attributes;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawnattr_init(&attributes);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);  // a terminal that is opened then is its own
+    // A session, so that a terminal opened then is its own; and no signals ignored, as by shells in the
+    // background.
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF);
+    sigset_t all;
+    ::sigfillset(&all);
+    ::posix_spawnattr_setsigdefault(&attributes, &all);
     std::vector<int> childs_ends;
     if (on == On::terminal)
       open_terminal(actions);

@@ -71,7 +71,8 @@ RunRecord run_once(const Description& description, const RunSettings& settings, 
   }
   record.report = run.report();
   const std::vector<std::string>& all = record.report->errors;
-  for (std::size_t i = 1; i < all.size(); ++i) record.errors.push_back(all[i]);  // the first was thrown
+  // The first was thrown.
+  for (std::size_t i = 1; i < all.size(); ++i) record.errors.push_back(without_type(all[i]));
   record.interruption = judge(run, UserSignals::count() - signals_before);
   return record;
 }
