@@ -789,7 +789,10 @@ void look_at(Frame frame) {
   ask([&] { return frame.value<std::string>(); });
   ask([&] { return frame.value<Matrix>().m[0]; });
   ask([&] { return frame.data<std::uint8_t>().size(); });
-  ask([&] { return frame.value_if<std::string>()->size(); });
+  ask([&] {
+    const std::string* text = frame.value_if<std::string>();
+    return text ? text->size() : 0;
+  });
 }
 
 TEST(BrokenFrame, IsRefusedWithItsMetadataWhereOnlyThatIsBroken) {
