@@ -23,8 +23,10 @@ Island::Island(Lane& lane, const IslandPlan& plan) : lane_(lane), places_(plan.p
       stage.counter = static_cast<std::uint32_t>(counters_.size());
       counters_.push_back({step.source, step.sink});
     }
+    if (members_.empty() || members_.back().element != step.element)
+      members_.push_back({step.element, dynamic_cast<SourceElement*>(step.element), step.element->source_pads().size()});
+    stage.member = static_cast<std::uint32_t>(members_.size() - 1);  // the steps of an element follow one another
     if (step.op == Op::internal) {
-      elements_.push_back(step.element);
       if (auto* sink = dynamic_cast<SinkElement*>(step.element)) {
         Wiring::reopen(*sink);
         sinks_.push_back(sink);
@@ -39,7 +41,7 @@ Island::Island(Lane& lane, const IslandPlan& plan) : lane_(lane), places_(plan.p
 }
 
 bool Island::holds(const Element& element) const noexcept {
-  return std::ranges::find(elements_, &element) != elements_.end();
+  return std::ranges::find(members_, &element, &Member::element) != members_.end();
 }
 
 void Island::add_element_ends(const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets, Event shutdown) {
@@ -56,10 +58,10 @@ bool Island::ready() {
   for (const ElementEnds& ends : element_ends_)
     if (ends.feeds && !std::ranges::all_of(ends.outlets, [](Outlet* outlet) { return outlet->has_room(); })) return false;
   const bool ending = lane_.end_of_stream_requested();
-  for (Element* element : elements_) {
-    if (element->ready()) continue;
-    auto* source = ending ? dynamic_cast<SourceElement*>(element) : nullptr;
-    if (!source || source->end_stream()) return false;
+  for (const Member& member : members_) {
+    if (member.source && member.open_pads == 0) continue;  // it gives nothing any more, while others go on
+    if (member.element->ready()) continue;
+    if (!ending || !member.source || member.source->end_stream()) return false;
   }
   return true;
 }
@@ -137,7 +139,9 @@ void Island::give(Stage& stage) {
   Descriptor& d = FrameAccess::descriptor(place);
   d.sequence = stage.frames++;
   if (lane_.spec().measure_latency) d.origin = origin_now();
-  if (place.eos()) stage.ended = true;
+  if (!place.eos()) return;
+  stage.ended = true;
+  --members_[stage.member].open_pads;
 }
 
 void Island::pull(Stage& stage) {

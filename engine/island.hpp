@@ -38,6 +38,7 @@ class Island final : public Task {
     Inlet* inlet = nullptr;
     Outlet* outlet = nullptr;
     std::uint32_t counter = 0;   // pull from a pad of this island
+    std::uint32_t member = 0;    // its element
     bool counted = false;
     bool ended = false;          // new_frame: has given EOS; pull: has taken it
     bool feeds = false;          // pull: into a worker whose frames go elsewhere, so it ends by itself
@@ -59,7 +60,12 @@ class Island final : public Task {
   std::vector<Frame> places_;
   std::vector<Inlet*> inlets_;
   std::vector<Outlet*> outlets_;
-  std::vector<Element*> elements_;
+  struct Member {
+    Element* element;
+    SourceElement* source;  // null: it takes frames
+    std::size_t open_pads;  // of a source: those that have not given EOS
+  };
+  std::vector<Member> members_;
   std::vector<SinkElement*> sinks_;
   struct ElementEnds {
     std::vector<Outlet*> outlets;

@@ -62,7 +62,7 @@ bool Worker::ready() {
   // On a shared lane a poll never waits for room, so it does not begin without.
   if (winding_up_ || backlog || lane_.shared()) {
     for (Outlet* outlet : outlets_)
-      if (!outlet->flush_backlog() || (!winding_up_ && !outlet->has_room())) return false;
+      if (!flush(*outlet) || (!winding_up_ && !outlet->has_room())) return false;
     if (winding_up_) return true;
   }
   if (spec_.is_source && lane_.end_of_stream_requested()) return true;
@@ -88,7 +88,7 @@ Poll Worker::poll() {
   }
   if (!winding_up_ && !(spec_.is_source && lane_.end_of_stream_requested())) {
     for (Outlet* outlet : outlets_)
-      if (!outlet->flush_backlog()) return Poll::idle;
+      if (!flush(*outlet)) return Poll::idle;
     if (lane_.shared() && !outlets_have_room()) return Poll::idle;
     const std::uint64_t before = lane_.progress();
     prepare_call();
@@ -181,9 +181,18 @@ void Worker::wind_up() {
   }
 }
 
+/// Puts what found no room before; false while some still finds none.
+bool Worker::flush(Outlet& outlet) {
+  try {
+    return outlet.flush_backlog();
+  } catch (const std::exception& error) {
+    throw LaneFailure{spec_.element, outlet.pad(), outlet.given(), demangle(typeid(error).name()), error.what()};
+  }
+}
+
 bool Worker::settle() {
   for (Outlet* outlet : outlets_)
-    if (!outlet->flush_backlog()) return false;
+    if (!flush(*outlet)) return false;
   terminate();
   return true;
 }

@@ -49,6 +49,7 @@ class Worker final : public Task {
   [[nodiscard]] bool all_eos_put() const noexcept;
   void wind_up();
   [[nodiscard]] bool settle();
+  [[nodiscard]] bool flush(Outlet& outlet);
   void terminate() noexcept;
   [[noreturn]] void fail(const std::string& type, const std::string& text);
   template <class Ready>
