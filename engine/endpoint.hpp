@@ -20,6 +20,7 @@
 namespace weir::engine {
 
 class Lane;
+class Task;
 
 /// A queue inside a lane. What one poll puts is always taken, even beyond the limit: the lane does not poll a
 /// producer whose queue is full, so it holds at most the limit and one poll's output.
@@ -114,6 +115,7 @@ class Inlet {
   [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
 
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
+  const Task* worker = nullptr;  ///< whose queue it is; null: the main lane's
   bool wanted = false;        ///< the last poll found it empty
   bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
   bool for_source = false;    ///< a source worker's commands: a request to end the stream ends its waits

@@ -48,8 +48,9 @@ void Island::add_element_ends(const std::vector<Outlet*>& outlets, const std::ve
   element_ends_.push_back({outlets, inlets, shutdown, inlets.empty()});
 }
 
-bool Island::ready() {
-  if (lane_.stopping()) return true;
+bool Island::ready() { return lane_.stopping() || can_turn() || abandoned(); }
+
+bool Island::can_turn() {
   for (Inlet* inlet : inlets_)
     if ((!inlet->has_frame() && !inlet->drained()) || inlet->broken()) return false;
   for (Outlet* outlet : outlets_)
@@ -71,7 +72,11 @@ Poll Island::poll() {
     close();
     return Poll::finished;
   }
-  if (!ready()) return Poll::idle;
+  if (!can_turn()) {
+    if (!abandoned()) return Poll::idle;
+    close();
+    return Poll::finished;
+  }
   try {
     turn();
   } catch (const Interrupted&) {
@@ -202,6 +207,8 @@ void Island::close() noexcept {
 }
 
 void Island::abandon() noexcept { close(); }
+
+bool Island::abandoned() const noexcept { return !outlets_.empty() && at_end(); }
 
 void Island::fail(const Stage& stage, const std::string& type, const std::string& text) const {
   const Step& step = *stage.step;

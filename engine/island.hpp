@@ -26,6 +26,7 @@ class Island final : public Task {
   bool ready() override;
   Poll poll() override;
   void abandon() noexcept override;
+  [[nodiscard]] bool abandoned() const noexcept override;
   [[nodiscard]] const std::vector<PadCounter>& counters() const noexcept { return counters_; }
 
   [[nodiscard]] bool holds(const Element& element) const noexcept;
@@ -46,6 +47,7 @@ class Island final : public Task {
     std::uint64_t spec = 0;      // pull: type and rate of the first frame with data
     std::uint16_t channels = 0;
   };
+  [[nodiscard]] bool can_turn();
   void turn();
   void run_stage(Stage& stage);
   void give(Stage& stage);

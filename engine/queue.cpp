@@ -50,7 +50,7 @@ std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono
     lane.wait(
         [&] {
           return inlet.has_frame() || inlet.drained() || stopped(inlet) ||
-                 (inlet.for_source && lane.end_of_stream_requested());
+                 (inlet.for_source && lane.end_of_stream_requested()) || (inlet.worker && inlet.worker->abandoned());
         },
         deadline);
   }

@@ -25,6 +25,7 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
   for (std::uint32_t link : spec.inlets) {
     Inlet& inlet = lane.add_inlet(link);
     inlet.stop = &control.stop;
+    inlet.worker = this;
     inlet.for_source = spec.is_source;
     inlets_.push_back(&inlet);
     context_.inqs_.emplace_back(&inlet, inlet.pad());
@@ -66,7 +67,7 @@ bool Worker::ready() {
     if (winding_up_) return true;
   }
   if (spec_.is_source && lane_.end_of_stream_requested()) return true;
-  if (count_drained() > drained_seen_) return true;
+  if (count_drained() > drained_seen_ || abandoned()) return true;
   // What the last poll missed is what it waits for; one that missed nothing waits for any frame.
   bool missed = false;
   for (Inlet* inlet : inlets_) {
@@ -127,17 +128,20 @@ Poll Worker::judge_idle() {
 
 bool Worker::has_ended() noexcept {
   if (context_.finished_) return true;
-  // What an element feeds by hand lives until the element, or the end of the run, closes its queues.
-  const bool fed_by_hand = !spec_.is_source && std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->fed_by_hand(); });
-  if (!fed_by_hand && (all_eos_put() || all_abandoned())) return true;
+  if ((!fed_by_hand() && all_eos_put()) || abandoned()) return true;
   if (found_full()) return false;  // it may hold a frame that did not fit
   if (spec_.is_source && !context_.should_shutdown()) return false;
   return drained_seen_ == inlets_.size();  // they were when this poll began: it has had the chance to see that
 }
 
-bool Worker::all_abandoned() const noexcept {
+// What an element feeds by hand lives until the element, or the end of the run, closes its queues.
+bool Worker::fed_by_hand() const noexcept {
+  return !spec_.is_source && std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->fed_by_hand(); });
+}
+
+bool Worker::abandoned() const noexcept {
   const auto pads = std::span(outlets_).first(std::min(outlets_.size(), spec_.source_pads.size()));
-  return !pads.empty() &&
+  return !pads.empty() && !fed_by_hand() &&
          std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put() || outlet->abandoned(); });
 }
 
@@ -219,7 +223,7 @@ bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> tim
     if (deadline) lane_.wake_at(*deadline);
     return false;
   }
-  const auto leave = [&] { return stopped() || (spec_.is_source && lane_.end_of_stream_requested()); };
+  const auto leave = [&] { return stopped() || abandoned() || (spec_.is_source && lane_.end_of_stream_requested()); };
   lane_.wait([&] { return ready() || leave(); }, deadline);
   if (ready()) return true;
   lane_.note_timeout();

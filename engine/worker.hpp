@@ -30,6 +30,7 @@ class Worker final : public Task {
   bool ready() override;
   Poll poll() override;
   void abandon() noexcept override;
+  [[nodiscard]] bool abandoned() const noexcept override;
   [[nodiscard]] bool is_worker() const noexcept override { return true; }
 
   // For WorkerContext.
@@ -42,7 +43,7 @@ class Worker final : public Task {
   [[nodiscard]] Poll judge_idle();
   [[nodiscard]] bool found_full() const noexcept;
   [[nodiscard]] bool has_ended() noexcept;
-  [[nodiscard]] bool all_abandoned() const noexcept;
+  [[nodiscard]] bool fed_by_hand() const noexcept;
   [[nodiscard]] bool inlets_drained() const noexcept;
   [[nodiscard]] std::size_t count_drained() const noexcept;
   [[nodiscard]] bool outlets_have_room() noexcept;

@@ -174,6 +174,20 @@ TEST_P(StreamEnd, ComesForAnEndlessSourceOnceAllItsConsumersHaveGone) {
   EXPECT_EQ(link_to(report, "sink:snk:in").delivered, 5u);
 }
 
+TEST_P(StreamEnd, ComesForASilentSourceOnceAllItsConsumersHaveGone) {
+  auto& source = pipeline_.emplace<AppSource>({.name = "source"});
+  auto& first = pipeline_.emplace<AddOne>(place("first", {"in"}, {"out"}, 4));
+  auto& second = pipeline_.emplace<AddOne>(place("second", {"in"}, {"out"}, 4));
+  auto& sink = pipeline_.emplace<Leaving>(place("sink", {"in"}, {}, 4, {{"enough", std::int64_t{1}}}));
+  pipeline_.connect(source, first);
+  pipeline_.connect(first, second);
+  pipeline_.connect(second, sink);
+  Frame frame = Frame::of(std::int64_t{1});
+  ASSERT_TRUE(source.try_push(frame));
+  const Report report = run();
+  EXPECT_EQ(link_to(report, "sink:snk:in").delivered, 1u);
+}
+
 TEST_P(StreamEnd, OfOneConsumerLeavesTheOthersTheirFrames) {
   auto& source = pipeline_.emplace<CountingSource>(place("source", {}, {"out"}, 4, counting(100)));
   auto& leaving = pipeline_.emplace<Leaving>(place("leaving", {"in"}, {}, 4, {{"enough", std::int64_t{5}}}));
