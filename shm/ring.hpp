@@ -2,7 +2,7 @@
 //
 // Each slot carries its own stamp in the line of its frame, so that a frame costs the consumer one cache line,
 // not two. A slot of position p is readable once its stamp is p + 1; it may be written again once the consumer's
-// published head has passed it. Positions are monotonic and 64 bit wide; `Position` is narrower only in tests.
+// published head has passed it. Positions are monotonic and 64 bit wide.
 //
 // One thread may use a writer, one a reader; each is a process-local view that keeps its own position, and
 // nothing here blocks, allocates or throws. If the peer dies, the ring stays whole: a frame is either readable or

@@ -15,7 +15,7 @@
 
 namespace weir {
 
-/// How long frames took, in a histogram of logarithmic buckets (16 per octave, so within 6 %).
+/// How long frames took, in a histogram of logarithmic buckets (16 per octave, so within 6.25 %).
 class WEIR_API LatencyHistogram {
  public:
   static constexpr int kBuckets = 560;  // up to 2^38 ns, 274 s: what the stamps of frames can tell
