@@ -61,12 +61,13 @@ struct SpawnSettings {
   SpawnSettings& operator=(const SpawnSettings&) = delete;
 };
 
-// SIGINT and SIGTERM stay blocked until the worker ignores them, so that a Ctrl+C during start does not kill it.
+// These stay blocked until the worker ignores them, so that a Ctrl+C during start does not kill it.
 void set_signals(SpawnSettings& settings) {
   sigset_t blocked, defaults;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGINT);
   sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, SIGHUP);
   sigfillset(&defaults);
   sigdelset(&defaults, SIGKILL);
   sigdelset(&defaults, SIGSTOP);

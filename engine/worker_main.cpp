@@ -11,6 +11,7 @@
 #include <typeinfo>
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -29,9 +30,18 @@ void ignore_signals() noexcept {
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGINT, &ignore, nullptr);
   ::sigaction(SIGTERM, &ignore, nullptr);
+  ::sigaction(SIGHUP, &ignore, nullptr);  // a terminal that closes is the parent's business
   sigset_t none;
   sigemptyset(&none);
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
+/// Where the host has no stdio, a file that an element opens must not become it.
+void keep_stdio() noexcept {
+  int fd;
+  do fd = ::open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd > STDERR_FILENO) ::close(fd);
 }
 
 /// Dies with the parent. If that is gone already, the signal was missed: leaves now.
@@ -77,6 +87,7 @@ void run_lane(Control& control) {
 [[noreturn]] void work(int control_fd) {
   ::unsetenv(kWorkerVariable);
   ignore_signals();
+  keep_stdio();
   Control control;
   try {
     control = Control::attach(control_fd);
