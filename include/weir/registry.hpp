@@ -68,12 +68,11 @@ struct WEIR_API ElementRegistration {
 /// (an ElementType without `make`), and its worker where it has one:
 ///   WEIR_ELEMENT(Gain, {.name = "gain", .summary = "…", .sink_pads = {"in"}, .source_pads = {"out"}, …});
 #define WEIR_ELEMENT(E, ...)                                                                                  \
-  static const ::weir::detail::ElementRegistration WEIR_DETAIL_JOIN(weir_element_, __COUNTER__) {             \
-    [] {                                                                                                      \
-      ::weir::ElementType type __VA_ARGS__;                                                                   \
-      type.make = [](::weir::Pipeline& pipeline, ::weir::ElementOptions options) -> ::weir::Element& {        \
-        return pipeline.emplace<E>(std::move(options));                                                       \
-      };                                                                                                      \
-      return type;                                                                                            \
-    }()                                                                                                       \
-  }
+  static const ::weir::detail::ElementRegistration WEIR_DETAIL_JOIN(weir_element_, __COUNTER__){[] {          \
+    ::weir::ElementType type __VA_ARGS__;                                                                     \
+    type.make = [](::weir::Pipeline& pipeline, ::weir::ElementOptions options) -> ::weir::Element& {          \
+      return pipeline.emplace<E>(std::move(options));                                                         \
+    };                                                                                                        \
+    return type;                                                                                              \
+  }()};                                                                                                       \
+  WEIR_DETAIL_END

@@ -118,8 +118,14 @@ consteval bool overrides_new_frame() {
 
 #define WEIR_DETAIL_JOIN2(a, b) a##b
 #define WEIR_DETAIL_JOIN(a, b) WEIR_DETAIL_JOIN2(a, b)
+// A semicolon may follow the macros below or not. g++ takes one at namespace scope for what it is, clang is asked to.
+#ifdef __clang__
+#define WEIR_DETAIL_END _Pragma("clang diagnostic ignored \"-Wc++98-compat-extra-semi\"")
+#else
+#define WEIR_DETAIL_END
+#endif
 /// At namespace scope in a source file: lets a spawned process find this element's worker by its name.
-#define WEIR_WORKER(...)                                                           \
-  static const ::weir::detail::WorkerRegistration WEIR_DETAIL_JOIN(weir_worker_, __COUNTER__) { \
-    #__VA_ARGS__, &__VA_ARGS__::sub_process_internal                               \
-  }
+#define WEIR_WORKER(...)                                                                       \
+  static const ::weir::detail::WorkerRegistration WEIR_DETAIL_JOIN(weir_worker_, __COUNTER__){ \
+      #__VA_ARGS__, &__VA_ARGS__::sub_process_internal};                                       \
+  WEIR_DETAIL_END
