@@ -2,6 +2,8 @@
 // host's event loop, the main lane is woken through its bell.
 #include "weir/app.hpp"
 
+#include "shm/doorbell.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -87,6 +89,7 @@ class BoundedQueue {
     }
   }
   void close() noexcept { tail_.fetch_or(kClosed); }
+  void open() noexcept { tail_.fetch_and(~kClosed); }
   [[nodiscard]] bool closed() const noexcept { return (tail_.load() & kClosed) != 0; }
   /// Frames that are in, or are being moved in.
   [[nodiscard]] std::size_t size() const noexcept {
@@ -114,6 +117,15 @@ class BoundedQueue {
   std::atomic<std::uint64_t> head_{0};
 };
 
+/// As condition_variable::wait_for, which can't add every timeout to the time of day.
+template <class Holds>
+void wait_for(std::condition_variable& changed, std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds timeout,
+              Holds holds) {
+  const shm::Deadline deadline = shm::deadline_after(timeout);
+  if (deadline) changed.wait_until(lock, *deadline, holds);
+  else changed.wait(lock, holds);
+}
+
 ElementOptions with_pad(ElementOptions options, std::vector<std::string> ElementOptions::*pads, const char* name) {
   if ((options.*pads).empty()) (options.*pads).emplace_back(name);
   return options;
@@ -127,6 +139,7 @@ struct AppSource::Queue {
   explicit Queue(std::size_t limit) : frames(limit) {}
   BoundedQueue frames;
   std::atomic<bool> was_full{false};
+  std::atomic<bool> run_over{false};  // closed by the end of a run, until the next
   std::mutex mutex;  // only for push_for and its waking
   std::condition_variable room;
   std::atomic<int> waiting{0};
@@ -160,7 +173,7 @@ bool AppSource::push_for(Frame& frame, std::chrono::nanoseconds timeout) {
   // SYNC app.waiting: announced before the look under the lock; the other side looks here after its change
   queue_->waiting.fetch_add(1, std::memory_order_seq_cst);
   bool pushed = false;
-  queue_->room.wait_for(lock, timeout, [&] {
+  wait_for(queue_->room, lock, timeout, [&] {
     pushed = try_push(frame);
     return pushed || queue_->frames.closed();
   });
@@ -175,6 +188,22 @@ void AppSource::end_of_stream() noexcept {
   // SYNC app.full: see try_push
   if (queue_->was_full.exchange(false, std::memory_order_seq_cst)) queue_->room_signal.raise();  // to learn of the end
   wake();
+}
+
+void AppSource::reopen() noexcept {
+  for (Frame frame; queue_->frames.try_pop(frame);) frame = Frame();
+  queue_->run_over = false;
+  queue_->frames.open();
+}
+
+void AppSource::run_started() {
+  if (queue_->run_over) reopen();
+}
+
+// After a stop or an error nothing takes frames any more: whoever waits for room learns of it from here.
+void AppSource::run_ended() {
+  queue_->run_over = true;
+  end_of_stream();
 }
 
 int AppSource::room_fd() const noexcept { return queue_->room_signal.fd(); }
@@ -231,10 +260,6 @@ bool AppSink::ended() const noexcept {
 }
 
 void AppSink::pull(SinkPad& pad, Frame frame) {
-  if (queue_->open_pads.load(std::memory_order_relaxed) == 0) {  // another run
-    queue_->pad_ended.assign(sink_pads().size(), false);
-    queue_->open_pads = sink_pads().size();
-  }
   if (queue_->pad_ended[pad.index()]) return;  // the EOS frames of a pad that has ended while others go on
   const bool eos = queue_->pad_ended[pad.index()] = frame.eos();
   if (queue_->callback) queue_->callback(pad, std::move(frame));
@@ -248,6 +273,11 @@ void AppSink::pull(SinkPad& pad, Frame frame) {
     { std::scoped_lock lock(queue_->mutex); }
     queue_->arrived.notify_all();
   }
+}
+
+void AppSink::run_started() {
+  queue_->pad_ended.assign(sink_pads().size(), false);
+  queue_->open_pads = sink_pads().size();
 }
 
 // After a stop or an error no EOS frame has come: whoever waits learns of the end from here.
@@ -280,7 +310,7 @@ std::optional<Frame> AppSink::pop_for(std::chrono::nanoseconds timeout) {
   std::unique_lock lock(queue_->mutex);
   // SYNC app.waiting: announced before the look under the lock; the other side looks here after its change
   queue_->waiting.fetch_add(1, std::memory_order_seq_cst);
-  queue_->arrived.wait_for(lock, timeout, [&] {
+  wait_for(queue_->arrived, lock, timeout, [&] {
     frame = try_pop();
     return frame.has_value() || ended();
   });

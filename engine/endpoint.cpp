@@ -203,6 +203,7 @@ void Outlet::put(Frame&& frame) {
   if (any_crossing_ && (FrameAccess::descriptor(frame).flags & detail::kMetadata)) metadata = encode_metadata(frame);
   Descriptor& d = FrameAccess::descriptor(frame);
   if (from_source_) stamp(d);
+  else if (origin && d.origin == 0) d.origin = *origin;
   if (d.flags & detail::kEos) {
     eos_put_ = true;
     if (eos_count) eos_count->fetch_add(1, std::memory_order_relaxed);  // the supervisor only asks how patient to be
@@ -256,6 +257,8 @@ bool Outlet::flush_backlog() {
 }
 
 void Outlet::close() noexcept {
+  for (Link& link : links_) link.dropped += backlog_.size();
+  backlog_.clear();
   if (closed_) return;
   closed_ = true;
   publish_counters();

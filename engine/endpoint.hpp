@@ -116,6 +116,7 @@ class Inlet {
 
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
   const Task* worker = nullptr;  ///< whose queue it is; null: the main lane's
+  std::uint32_t* origin = nullptr;  ///< where the origin of the last frame is kept; null: nobody measures
   bool wanted = false;        ///< the last poll found it empty
   bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
   bool for_source = false;    ///< a source worker's commands: a request to end the stream ends its waits
@@ -127,6 +128,7 @@ class Inlet {
     ++taken_;
     samples_ += samples_of(d);
     if (d.flags & detail::kEos) at_eos_ = true;
+    if (origin && d.origin != 0) *origin = d.origin;
     if (d.type != 0) {
       const std::uint64_t spec = static_cast<std::uint64_t>(d.type) << 32 | d.rate;
       if (spec != spec_ || d.channels != channels_) [[unlikely]] check_spec(d, spec);
@@ -187,10 +189,12 @@ class Outlet {
     eos_queued_ |= frame.eos();
     backlog_.push_back(std::move(frame));
   }
+  /// The same, after what waits was put as far as there is room for it.
+  [[nodiscard]] bool make_room() { return has_room() || (has_backlog() && flush_backlog() && has_room()); }
   /// True once nothing waits.
   bool flush_backlog();
   [[nodiscard]] bool has_backlog() const noexcept { return !backlog_.empty(); }
-  /// No frame follows. Puts what is missing for a whole stream first: the caller has given EOS or gives up.
+  /// No frame follows: the caller has given EOS or gives up. What still waits is dropped, and counted.
   void close() noexcept;
 
   [[nodiscard]] bool eos_put() const noexcept { return eos_put_; }
@@ -205,8 +209,10 @@ class Outlet {
   void publish_counters() noexcept;
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
   std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
+  std::uint32_t* origin = nullptr;  ///< of the last frame that its element took, for frames that have none
   bool wanted = false;        ///< the last poll found it full
   bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
+  bool puts_later = false;    ///< never waits: what frees it may need this lane
 
  private:
   void put_on(Link& link, Frame&& frame, detail::BlockHeader* metadata);

@@ -44,18 +44,42 @@ bool Island::holds(const Element& element) const noexcept {
   return std::ranges::find(members_, &element, &Member::element) != members_.end();
 }
 
-void Island::add_element_ends(const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets, Event shutdown) {
-  element_ends_.push_back({outlets, inlets, shutdown, inlets.empty()});
+void Island::add_element_ends(const Element& element, const std::vector<Outlet*>& outlets,
+                              const std::vector<Inlet*>& inlets, Event shutdown) {
+  element_ends_.push_back({&element, outlets, inlets, shutdown, inlets.empty()});
+  Member& member = *std::ranges::find(members_, &element, &Member::element);
+  if (member.source || !lane_.spec().measure_latency) return;
+  for (Outlet* outlet : outlets) outlet->origin = &member.origin;
+  for (Inlet* inlet : inlets) inlet->origin = &member.origin;
 }
 
-bool Island::ready() { return lane_.stopping() || can_turn() || abandoned(); }
+bool Island::ready() {
+  if (lane_.stopping()) return true;
+  return ending_ ? flush() : can_turn() || abandoned();
+}
+
+/// Hands on what pulls have put beyond the room there was. True once nothing of it is left.
+bool Island::flush() const {
+  for (const ElementEnds& ends : element_ends_) {
+    if (!ends.feeds) continue;
+    for (Outlet* outlet : ends.outlets) {
+      try {
+        if (!outlet->flush_backlog()) return false;
+      } catch (const std::exception& error) {
+        throw LaneFailure{ends.element->name(), outlet->pad(), outlet->given(), demangle(typeid(error).name()), error.what()};
+      }
+    }
+  }
+  return true;
+}
 
 bool Island::can_turn() {
   for (Inlet* inlet : inlets_)
     if ((!inlet->has_frame() && !inlet->drained()) || inlet->broken()) return false;
   for (Outlet* outlet : outlets_)
     if (!outlet->eos_put() && !outlet->has_room()) return false;
-  // A pull that feeds a worker whose frames go elsewhere would wait here while this lane is what takes them.
+  // A pull that feeds a worker whose frames go elsewhere must not wait: this lane may be what takes them.
+  if (!flush()) return false;
   for (const ElementEnds& ends : element_ends_)
     if (ends.feeds && !std::ranges::all_of(ends.outlets, [](Outlet* outlet) { return outlet->has_room(); })) return false;
   const bool ending = lane_.end_of_stream_requested();
@@ -72,18 +96,21 @@ Poll Island::poll() {
     close();
     return Poll::finished;
   }
-  if (!can_turn()) {
+  if (!ending_ && !can_turn()) {
     if (!abandoned()) return Poll::idle;
-    close();
-    return Poll::finished;
+    ending_ = true;
   }
-  try {
-    turn();
-  } catch (const Interrupted&) {
-    close();
-    return Poll::finished;
+  if (!ending_) {
+    try {
+      turn();
+    } catch (const Interrupted&) {
+      close();
+      return Poll::finished;
+    }
+    if (!at_end()) return Poll::progressed;
+    ending_ = true;
   }
-  if (!at_end()) return Poll::progressed;
+  if (!flush()) return Poll::idle;
   close();
   return Poll::finished;
 }
@@ -135,6 +162,7 @@ void Island::give(Stage& stage) {
   if (!step.from_source) {
     place = static_cast<TransformElement*>(step.element)->new_frame(*step.source);
     if (place.eos()) stage.ended = true;
+    if (Descriptor& d = FrameAccess::descriptor(place); d.origin == 0) d.origin = members_[stage.member].origin;
     ++stage.frames;
     return;
   }
@@ -156,6 +184,7 @@ void Island::pull(Stage& stage) {
   const bool eos = place.eos();
   if (eos) stage.ended = true;
   ++stage.frames;
+  if (d.origin != 0) members_[stage.member].origin = d.origin;
   if (stage.counted) {
     check_spec(stage, d);
     PadCounter& counter = counters_[stage.counter];

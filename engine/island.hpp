@@ -31,7 +31,8 @@ class Island final : public Task {
 
   [[nodiscard]] bool holds(const Element& element) const noexcept;
   /// The element's ends of its worker's queues end with this island: the worker then finishes what is queued.
-  void add_element_ends(const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets, Event shutdown);
+  void add_element_ends(const Element& element, const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets,
+                        Event shutdown);
 
  private:
   struct Stage {  // a Step with its ends made
@@ -48,6 +49,7 @@ class Island final : public Task {
     std::uint16_t channels = 0;
   };
   [[nodiscard]] bool can_turn();
+  [[nodiscard]] bool flush() const;
   void turn();
   void run_stage(Stage& stage);
   void give(Stage& stage);
@@ -66,10 +68,12 @@ class Island final : public Task {
     Element* element;
     SourceElement* source;  // null: it takes frames
     std::size_t open_pads;  // of a source: those that have not given EOS
+    std::uint32_t origin = 0;  // of the last frame that it took
   };
   std::vector<Member> members_;
   std::vector<SinkElement*> sinks_;
   struct ElementEnds {
+    const Element* element;
     std::vector<Outlet*> outlets;
     std::vector<Inlet*> inlets;
     Event shutdown;
@@ -77,6 +81,7 @@ class Island final : public Task {
   };
   std::vector<ElementEnds> element_ends_;
   std::vector<PadCounter> counters_;
+  bool ending_ = false;  // but for what its elements have put and their workers have no room for yet
 };
 
 }  // namespace weir::engine

@@ -19,7 +19,8 @@ Parallelize::Parallelize(Pipeline& pipeline, Options options)
 Parallelize::~Parallelize() {
   if (!run_->started()) return;
   if (!run_->over()) run_->request_stop(options_.stop_timeout);
-  run_->wait_until_over(std::nullopt);
+  if (run_->on_main_lane()) run_->leave_alone();  // in a callback: the lane has to come back first
+  else run_->wait_until_over(std::nullopt);
 }
 
 SharedBlock Parallelize::to_shm(std::string_view name, std::span<const std::byte> bytes, Dict metadata) {
@@ -27,10 +28,11 @@ SharedBlock Parallelize::to_shm(std::string_view name, std::span<const std::byte
 }
 
 void Parallelize::run() {
-  run_->start();
-  run_->run_main_lane();
-  run_->wait_until_over(std::nullopt);
-  run_->rethrow();
+  const auto run = run_;  // a callback may destroy this object
+  run->start();
+  run->run_main_lane();
+  run->wait_until_over(std::nullopt);
+  run->rethrow();
 }
 
 void Parallelize::start() {
@@ -47,6 +49,7 @@ void Parallelize::wait() {
 
 bool Parallelize::wait_for(std::chrono::nanoseconds timeout) {
   if (!run_->started()) throw Error("wait_for() was called before start()");
+  if (run_->on_main_lane()) throw Error("wait_for() was called on the main lane's own thread; it would wait for itself");
   if (!run_->wait_until_over(shm::deadline_after(timeout))) return false;
   run_->rethrow();
   return true;

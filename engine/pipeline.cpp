@@ -9,7 +9,9 @@
 namespace weir {
 
 Pipeline::Pipeline() = default;
-Pipeline::~Pipeline() = default;
+Pipeline::~Pipeline() {
+  if (memory_ && memory_->left_alone) memory_->in_use.wait(true);
+}
 
 void detail::throw_static_pads(const ElementOptions& options, std::string_view kind) {
   throw GraphError("element '" + options.name + "': its class has fixed " + std::string(kind) +

@@ -65,13 +65,13 @@ std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono
 /// False at the deadline.
 bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
   Lane& lane = outlet.lane();
-  if (!outlet.has_room() && !outlet.is_local()) {
-    if (lane.shared() && !outlet.element_side && !deadline) {
+  if (!outlet.make_room() && !outlet.is_local()) {
+    if ((outlet.puts_later || (lane.shared() && !outlet.element_side)) && !deadline) {
       outlet.put_later(std::move(frame));
       lane.note_progress();
       return true;
     }
-    lane.wait([&] { return outlet.has_room() || stopped(outlet); }, deadline);
+    lane.wait([&] { return outlet.make_room() || stopped(outlet); }, deadline);
     if (!outlet.has_room()) {
       if (stopped(outlet)) throw Interrupted();
       outlet.wanted = true;
@@ -116,7 +116,7 @@ bool QueueWriter::put_for(Frame& frame, std::chrono::nanoseconds timeout) {
 
 bool QueueWriter::try_put(Frame& frame) {
   Outlet& out = outlet();
-  if (!out.has_room()) {
+  if (!out.make_room()) {
     out.wanted = true;
     return false;
   }
@@ -126,7 +126,7 @@ bool QueueWriter::try_put(Frame& frame) {
 }
 
 bool QueueWriter::full() const {
-  const bool full = !outlet().has_room();
+  const bool full = !outlet().make_room();
   if (full) outlet().wanted = true;
   return full;
 }

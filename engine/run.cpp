@@ -94,6 +94,13 @@ std::vector<Frame> Run::shut_down(Parallelized& element, std::chrono::nanosecond
                 "' keeps the default pull and new_frame, so its queues belong to its neighbours; its worker ends with "
                 "the stream by itself");
   Lane& lane = *lanes_[kMainLane].lane;
+  const shm::Deadline deadline = shm::deadline_after(timeout);
+  const auto out_of_time = [&] {
+    return ShutdownTimeout("timeout exceeded for worker shutdown: the worker of '" + name +
+                           "' has not ended; give it more time or see what its poll waits for");
+  };
+  const auto flushed = [&] { return std::ranges::all_of(ends.outlets, [](Outlet* outlet) { return outlet->flush_backlog(); }); };
+  if (!lane.wait([&] { return lane.stopping() || flushed(); }, deadline)) throw out_of_time();
   Event(&ends.shutdown).set();
   for (Outlet* outlet : ends.outlets) outlet->close();
   // SYNC worker.terminated (acquire): pairs with Worker::terminate; all it put is in the queues
@@ -104,16 +111,13 @@ std::vector<Frame> Run::shut_down(Parallelized& element, std::chrono::nanosecond
     for (std::size_t i = 0; i < ends.inlets.size(); ++i)
       for (Frame frame; ends.inlets[i]->try_take(frame);) left[i].push_back(std::move(frame));
   };
-  const shm::Deadline deadline = shm::deadline_after(timeout);
   for (;;) {
     const bool over = terminated();  // before the last look, so that nothing comes after it
     if (!over && ends.own_task && !ends.own_task->finished) Lane::poll(*ends.own_task);
     take_all();
     if (over) break;
     if (lane.stopping()) throw Interrupted();
-    if (deadline && shm::Clock::now() >= *deadline)
-      throw ShutdownTimeout("timeout exceeded for worker shutdown: the worker of '" + name +
-                            "' has not ended; give it more time or see what its poll waits for");
+    if (deadline && shm::Clock::now() >= *deadline) throw out_of_time();
     if (!ends.own_task)
       lane.wait([&] { return terminated() || lane.stopping() || std::ranges::any_of(ends.inlets, has_frame); }, deadline);
   }
@@ -137,6 +141,13 @@ bool Run::wait_until_over(const shm::Deadline& deadline) {
     ending.join();
   }
   return true;
+}
+
+void Run::leave_alone() {
+  pipeline_memory_->left_alone = true;
+  std::scoped_lock lock(mutex_);
+  for (std::thread* thread : {&supervisor_, &main_thread_})
+    if (thread->joinable()) thread->detach();
 }
 
 void Run::rethrow() const {

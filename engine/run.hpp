@@ -33,15 +33,18 @@ namespace weir::engine {
 /// and memory of runs in which elements still hold frames.
 struct PipelineMemory {
   PipelineMemory();
-  ~PipelineMemory();  ///< arenas in which frames outside the pipeline still have a share stay mapped
+  ~PipelineMemory();  ///< arenas in which frames outside the pipeline still have a share stay until they have none
   shm::Segment main_bell;
   shm::Doorbell doorbell;  ///< fences, so that it fits every kind of run
   std::vector<std::shared_ptr<Memory>> kept;
   std::atomic<bool> in_use{false};  ///< by a run; its elements have room for the wiring of one
+  std::atomic<bool> left_alone{false};  ///< that run's Parallelize is gone: the pipeline waits for its end
 };
 
 /// Whether a frame somewhere still has a share of one of the blocks.
 [[nodiscard]] bool holds_frames(const Memory& memory);
+/// Frees the arenas that pipelines have left behind and in which no frame has a share any more.
+void free_orphans();
 
 class Run : public std::enable_shared_from_this<Run> {
  public:
@@ -60,6 +63,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void start_main_thread();
   /// Waits until the run is over; false at the deadline.
   bool wait_until_over(const shm::Deadline& deadline);
+  /// Nobody will wait for this run: its threads end by themselves, and Pipeline's destructor waits for them.
+  void leave_alone();
   /// Throws the first error, if there was one.
   void rethrow() const;
 
@@ -132,6 +137,7 @@ class Run : public std::enable_shared_from_this<Run> {
 
   // end (run_report.cpp)
   void conclude();
+  void tell_elements_of_the_end();
   void release_left_frames();
   void write_report();
   void report_links();

@@ -24,12 +24,17 @@ void Run::conclude() {
   }
   // An abandoned thread may drop its shares, and this run, while elements still hold frames.
   if (abandoned || holds_frames(*memory_)) pipeline_memory_->kept.push_back(memory_);
-  for (const auto& element : pipeline_.elements()) Wiring::run_ended(*element);
+  tell_elements_of_the_end();
   if (signals_) {
     forget_on_signal(wake_fd_);
     signals_.reset();
   }
   pipeline_memory_->in_use = false;
+  pipeline_memory_->in_use.notify_all();
+}
+
+void Run::tell_elements_of_the_end() {
+  for (const auto& element : pipeline_.elements()) Wiring::run_ended(*element);
 }
 
 // Both ends of every ring are gone: the shares of frames that nobody took are dropped here.
@@ -125,7 +130,12 @@ void Run::report_links() {
                            plan_.lanes[link.consumer_lane].mode == Mode::process;
       report.kind = process ? "process ring" : "thread ring";
       // A lane that was killed left no figures: the ring itself tells.
-      const auto* ring = memory_->rings.at(i).at<shm::RingHeader>(0);
+      const shm::Segment& segment = memory_->rings.at(i);
+      const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size());
+      if (!ring) {  // scribbled over: the lanes' own figures are all there is
+        add(std::move(report), link.from_source);
+        continue;
+      }
       const std::uint64_t put = shm::frames_put(*ring);
       const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
       report.left += put - std::min(put, head);

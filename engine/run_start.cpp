@@ -12,14 +12,41 @@
 
 namespace weir::engine {
 
+namespace {
+
+/// Arenas of pipelines that are gone, in which a frame somewhere still has a share. Dropping a share tells nobody, so
+/// they are looked at when another pipeline comes or goes.
+struct Orphans {
+  std::mutex mutex;
+  std::vector<shm::Segment> arenas;
+};
+Orphans& orphans() {
+  static auto& all = *new Orphans;  // never destroyed: a static object may hold a frame
+  return all;
+}
+
+}  // namespace
+
+void free_orphans() {
+  std::scoped_lock lock(orphans().mutex);
+  std::erase_if(orphans().arenas, [](const shm::Segment& arena) { return shm::blocks_lent(arena) == 0; });
+}
+
 PipelineMemory::PipelineMemory()
     : main_bell(shm::Segment::create(shm::Segment::Sharing::shared, sizeof(shm::Bell), "bell")),
-      doorbell(new (main_bell.data()) shm::Bell, shm::Barrier::fence, true) {}
+      doorbell(new (main_bell.data()) shm::Bell, shm::Barrier::fence, true) {
+  free_orphans();
+}
 
 PipelineMemory::~PipelineMemory() {
+  free_orphans();
   for (const auto& memory : kept)
-    if (memory->shares_are_exact && holds_frames(*memory))
-      for (auto& [lane, segment] : memory->arenas) segment.leak();
+    if (memory->shares_are_exact)
+      for (auto& [lane, arena] : memory->arenas)
+        if (shm::blocks_lent(arena) != 0) {
+          std::scoped_lock lock(orphans().mutex);
+          orphans().arenas.push_back(std::move(arena));
+        }
 }
 
 bool holds_frames(const Memory& memory) {
@@ -71,9 +98,11 @@ void Run::start() {
   plan_ = make_plan(pipeline_, options_, Parallelize::default_mode(), shared_specs_);
   claim_pipeline();
   try {
+    for (const auto& element : pipeline_.elements()) Wiring::run_started(*element);
     prepare();
     supervisor_ = std::thread([self = shared_from_this()] { self->supervise(); });
   } catch (...) {
+    tell_elements_of_the_end();
     for (const auto& worker : plan_.workers) Wiring::connect(*worker.parallelized, {});
     forget_on_signal(wake_fd_);
     signals_.reset();
@@ -93,6 +122,7 @@ void Run::claim_pipeline() {
   pipeline_memory_ = pipeline_.memory_;
   if (pipeline_memory_->in_use.exchange(true))
     throw Error("this pipeline runs already; wait for that run's end, or make another pipeline");
+  pipeline_memory_->left_alone = false;
 }
 
 void Run::prepare() {
@@ -115,6 +145,7 @@ void Run::prepare() {
 void Run::make_memory() {
   const auto sharing =
       plan_.several_processes ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory;
+  free_orphans();
   std::erase_if(pipeline_memory_->kept, [](const auto& memory) { return !holds_frames(*memory); });
   memory_->bells[kMainLane] =
       shm::Segment::attach(::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1), sizeof(shm::Bell), "bell");
@@ -181,6 +212,7 @@ void Run::connect_elements() {
     for (std::uint32_t link : worker.element_outlets) {
       Outlet& outlet = lane.add_outlet({link}, plan_.links[link].source, false);
       outlet.element_side = true;
+      outlet.puts_later = worker.element_inlets.empty();
       ends.outlets.push_back(&outlet);
       connection.in_queues.emplace_back(&outlet, plan_.links[link].source);
     }
@@ -192,7 +224,7 @@ void Run::connect_elements() {
     }
     Wiring::connect(*worker.parallelized, std::move(connection));
     for (Island* island : islands_)
-      if (island->holds(*worker.element)) island->add_element_ends(ends.outlets, ends.inlets, Event(&ends.shutdown));
+      if (island->holds(*worker.element)) island->add_element_ends(*worker.element, ends.outlets, ends.inlets, Event(&ends.shutdown));
   }
 }
 

@@ -22,10 +22,12 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
   context_.shutdown_ = Event(&shutdown_);
   context_.argdict_ = spec.argdict;
   context_.shm_list_ = shared_blocks;
+  const bool inherits_origin = lane.spec().measure_latency && !spec.is_source;
   for (std::uint32_t link : spec.inlets) {
     Inlet& inlet = lane.add_inlet(link);
     inlet.stop = &control.stop;
     inlet.worker = this;
+    if (inherits_origin) inlet.origin = &origin_;
     inlet.for_source = spec.is_source;
     inlets_.push_back(&inlet);
     context_.inqs_.emplace_back(&inlet, inlet.pad());
@@ -34,6 +36,7 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
     const std::string pad = spec.element + ":src:" + (i < spec.source_pads.size() ? spec.source_pads[i] : "out");
     Outlet& outlet = lane.add_outlet(spec.outlets[i], pad, spec.is_source);
     outlet.stop = &control.stop;
+    if (inherits_origin) outlet.origin = &origin_;
     if (i < spec.source_pads.size()) outlet.eos_count = &control.pads_at_eos;
     outlets_.push_back(&outlet);
     context_.outqs_.emplace_back(&outlet, pad);

@@ -67,6 +67,7 @@ class Worker final : public Task {
   std::size_t next_inlet_ = 0;  // where get_any looks first
   std::size_t drained_seen_ = 0;  // how many queues in had ended before the last poll
   std::uint64_t polls_ = 0;
+  std::uint32_t origin_ = 0;  // of the last frame taken
   bool winding_up_ = false;
 };
 

@@ -101,8 +101,6 @@ void Segment::commit(std::size_t offset, std::size_t bytes) const {
   if (result != 0) fail("shared payload memory", bytes, result);
 }
 
-void Segment::leak() noexcept { data_ = nullptr; }
-
 int keep_off_stdio(int fd) noexcept {
   if (fd < 0 || fd > STDERR_FILENO) return fd;
   const int raised = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

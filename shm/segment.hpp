@@ -37,8 +37,6 @@ class Segment {
   /// Makes sure that these bytes have memory behind them. Throws MemoryError instead of letting the first touch
   /// end the process.
   void commit(std::size_t offset, std::size_t bytes) const;
-  /// The mapping stays for the rest of the process: something still points into it.
-  void leak() noexcept;
 
  private:
   std::byte* data_ = nullptr;

@@ -132,18 +132,6 @@ TEST_P(Segments, RefuseASizeThatNoAddressSpaceHas) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-TEST_P(Segments, StayMappedWhereTheyAreLeaked) {
-  std::byte* data = nullptr;
-  {
-    Segment segment = Segment::create(GetParam(), 100, "test");
-    data = segment.data();
-    segment.leak();
-  }
-  ASSERT_TRUE(is_mapped(data));
-  data[99] = std::byte{1};
-  ::munmap(data, 100);
-}
-
 TEST(Segment, IsNothingUntilItIsMade) {
   const Segment segment;
   EXPECT_EQ(segment.data(), nullptr);

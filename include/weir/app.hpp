@@ -20,13 +20,16 @@ class WEIR_API AppSource : public SourceElement {
   explicit AppSource(ElementOptions options);  ///< queue_maxsize bounds its queue; one source pad ("out" if none named)
   ~AppSource() override;
 
-  /// Hands the frame over, or returns false where the queue is full or the stream ended; then the frame stays
-  /// with the caller. Never blocks, and never allocates once its queue has been filled once.
+  /// Hands the frame over, or returns false where the queue is full, the stream ended or the run is over; then the
+  /// frame stays with the caller. Never blocks, and never allocates once its queue has been filled once.
   [[nodiscard]] bool try_push(Frame& frame) noexcept;
-  /// Waits for room for at most `timeout`.
+  /// Waits for room for at most `timeout`; the end of the stream, or of the run, ends that as well.
   [[nodiscard]] bool push_for(Frame& frame, std::chrono::nanoseconds timeout);
   /// No more frames will come: what is queued goes out, then an EOS frame (unless the last one was).
   void end_of_stream() noexcept;
+  /// After a run, before the next: takes frames again, and drops what the last run has left. A run that starts does
+  /// the same where nobody has.
+  void reopen() noexcept;
   /// Readable (poll, epoll) after the queue had been full and has room again, until `clear_room()`.
   [[nodiscard]] int room_fd() const noexcept;
   void clear_room() noexcept;
@@ -34,6 +37,10 @@ class WEIR_API AppSource : public SourceElement {
   Frame new_frame(SourcePad& pad) override;
   [[nodiscard]] bool ready() override;
   bool end_stream() override;
+
+ protected:
+  void run_started() override;
+  void run_ended() override;
 
  private:
   struct Queue;
@@ -59,6 +66,7 @@ class WEIR_API AppSink : public SinkElement {
   [[nodiscard]] bool ready() override;
 
  protected:
+  void run_started() override;
   void run_ended() override;
 
  private:

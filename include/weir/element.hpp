@@ -77,6 +77,8 @@ class WEIR_API Element {
   explicit Element(ElementOptions options);
   /// Makes the main lane ask `ready()` again. Thread-safe; does nothing when no run is under way.
   void wake() noexcept;
+  /// A run is about to start, or will at least be over. Called once per run, on the thread that starts it.
+  virtual void run_started() {}
   /// A run is over, completed or not. Called once per run, on a thread of the engine.
   virtual void run_ended() {}
 

@@ -54,7 +54,8 @@ struct Options {
 class WEIR_API Parallelize {
  public:
   explicit Parallelize(Pipeline& pipeline, Options options = {});
-  /// Stops what still runs, as stop(stop_timeout) does, and forgets errors.
+  /// Stops what still runs, as stop(stop_timeout) does, and forgets errors. In a callback on the main lane it does
+  /// not wait: the run ends after the callback, and the pipeline's destructor waits for that.
   ~Parallelize();
   Parallelize(const Parallelize&) = delete;
   Parallelize& operator=(const Parallelize&) = delete;
