@@ -111,8 +111,12 @@ void Frame::adopt_block(TypeId type, std::size_t item_bytes, std::size_t count) 
 void Frame::unshare() {
   if (d_.kind == Payload::object) {
     const auto* object = static_cast<const detail::ObjectHeader*>(header());
-    if (!object->object_type->clone) return;  // shared by pointer on purpose, or can't be copied
-    auto* copy = static_cast<detail::ObjectHeader*>(object->object_type->clone(object));
+    const detail::ObjectType& type = *object->object_type;
+    if (!type.clone && type.read_only)
+      throw PayloadError("an object of type '" + demangle(type.info->name()) +
+                         "' was shared as const and can't be copied to be written; read it as value_if<const T>()");
+    if (!type.clone) return;  // shared by pointer on purpose, or can't be copied
+    auto* copy = static_cast<detail::ObjectHeader*>(type.clone(object));
     drop_share(header(), false);
     adopt_object(copy);
   } else if (is_block()) {
@@ -144,7 +148,7 @@ void Frame::throw_type(TypeId wanted) const {
 const Dict& Frame::metadata() const noexcept {
   static const Dict kNone;
   if (!d_.metadata) return kNone;
-  return detail::ObjectBox<Dict>::of(metadata_header(d_));
+  return detail::ObjectTraits<Dict>::of(metadata_header(d_));
 }
 
 void Frame::set_metadata(Dict metadata) {

@@ -41,6 +41,7 @@ struct ObjectType {
   std::size_t (*encoded_bytes)(const BlockHeader*);  ///< null: has no Codec
   void (*encode)(const BlockHeader*, std::span<std::byte>);
   bool plain;  ///< its bytes are its value: it crosses as a block of one item
+  bool read_only = false;  ///< others may read it at any time: who wants to write gets a copy
 };
 
 struct ObjectHeader : BlockHeader {
@@ -49,22 +50,17 @@ struct ObjectHeader : BlockHeader {
 };
 
 template <class T>
-struct ObjectBox final : ObjectHeader {
-  template <class... Args>
-  explicit ObjectBox(Args&&... args) : value(std::forward<Args>(args)...) {
-    shares.store(1, std::memory_order_relaxed);
-    destroy = [](BlockHeader* self) noexcept { delete static_cast<ObjectBox*>(static_cast<ObjectHeader*>(self)); };
-    object = &value;
-    object_type = &kType;
-  }
-  T value;
+struct ObjectBox;
 
+/// What can be done with an object of type T, which may be abstract, wherever it lies.
+template <class T>
+struct ObjectTraits {
   static const T& of(const BlockHeader* header) {
     return *static_cast<const T*>(static_cast<const ObjectHeader*>(header)->object);
   }
   static constexpr auto clone_function() -> BlockHeader* (*)(const BlockHeader*) {
     if constexpr (std::is_copy_constructible_v<T>)
-      return [](const BlockHeader* h) -> BlockHeader* { return new ObjectBox(of(h)); };
+      return [](const BlockHeader* h) -> BlockHeader* { return new ObjectBox<T>(of(h)); };
     else return nullptr;
   }
   static constexpr auto size_function() -> std::size_t (*)(const BlockHeader*) {
@@ -83,14 +79,28 @@ struct ObjectBox final : ObjectHeader {
                                        encode_function(), !HasCodec<T> && Crossable<T> && alignof(T) <= 64};
 };
 
-/// A shared_ptr's object: shared by everybody who has the frame, never copied on write.
+template <class T>
+struct ObjectBox final : ObjectHeader {
+  template <class... Args>
+  explicit ObjectBox(Args&&... args) : value(std::forward<Args>(args)...) {
+    shares.store(1, std::memory_order_relaxed);
+    destroy = [](BlockHeader* self) noexcept { delete static_cast<ObjectBox*>(static_cast<ObjectHeader*>(self)); };
+    object = &value;
+    object_type = &ObjectTraits<T>::kType;
+  }
+  T value;
+};
+
+/// A shared_ptr's object: shared by everybody who has the frame. One of a const type is copied by who wants to write.
 template <class T>
 struct SharedBox final : ObjectHeader {
-  explicit SharedBox(std::shared_ptr<T> p) : pointer(std::move(p)), type(ObjectBox<T>::kType) {
-    type.clone = nullptr;
+  using Object = std::remove_const_t<T>;
+  explicit SharedBox(std::shared_ptr<T> p) : pointer(std::move(p)), type(ObjectTraits<Object>::kType) {
+    type.read_only = std::is_const_v<T>;
+    if (!type.read_only) type.clone = nullptr;
     shares.store(1, std::memory_order_relaxed);
     destroy = [](BlockHeader* self) noexcept { delete static_cast<SharedBox*>(static_cast<ObjectHeader*>(self)); };
-    object = pointer.get();
+    object = const_cast<Object*>(pointer.get());
     object_type = &type;
   }
   std::shared_ptr<T> pointer;
@@ -137,7 +147,8 @@ class WEIR_API Frame {
     }
     return frame;
   }
-  /// A frame with an object that is shared by pointer, in one process.
+  /// A frame with an object that is shared by pointer, in one process. Whoever has the frame may write to it; where
+  /// T is const, who asks for write access gets a copy.
   template <class T>
   [[nodiscard]] static Frame share(std::shared_ptr<T> pointer, const FrameOptions& options = {}) {
     Frame frame(options);
@@ -203,7 +214,7 @@ class WEIR_API Frame {
   [[nodiscard]] std::span<T> data() {
     if (!has_data()) return {};
     const void* items = const_items(type_id<T>(), typeid(T), sizeof(T));
-    if (is_shared()) {
+    if (must_copy()) {
       unshare();
       items = const_items(type_id<T>(), typeid(T), sizeof(T));
     }
@@ -215,15 +226,17 @@ class WEIR_API Frame {
   /// The one value of type T, to read; null if there is none of that type.
   template <class T>
   [[nodiscard]] const T* value_if() const {
-    decode_if<T>();
+    decode_if<std::remove_const_t<T>>();
     return static_cast<const T*>(value_pointer<T>(*this));
   }
-  /// The one value of type T, to write (copied first if shared); null if there is none of that type.
+  /// The one value of type T, to write (copied first if shared); null if there is none of that type. A const T is
+  /// only read. Throws PayloadError if it was shared as const and can't be copied.
   template <class T>
   [[nodiscard]] T* value_if() {
-    decode_if<T>();
+    decode_if<std::remove_const_t<T>>();
     if (!value_pointer<T>(*this)) return nullptr;
-    if (is_shared()) unshare();
+    if constexpr (!std::is_const_v<T>)
+      if (must_copy()) unshare();
     return const_cast<T*>(static_cast<const T*>(value_pointer<T>(*this)));
   }
   /// A copy of the one value. Throws PayloadError if there is none of type T.
@@ -249,6 +262,10 @@ class WEIR_API Frame {
   }
   [[nodiscard]] bool is_block() const noexcept {
     return d_.kind == detail::Payload::block || d_.kind == detail::Payload::heap;
+  }
+  [[nodiscard]] bool must_copy() const noexcept {
+    return is_shared() || (d_.kind == detail::Payload::object &&
+                           static_cast<const detail::ObjectHeader*>(header())->object_type->read_only);
   }
   void set_flag(detail::Flag flag, bool on) noexcept {
     d_.flags = static_cast<std::uint8_t>(on ? d_.flags | flag : d_.flags & ~flag);

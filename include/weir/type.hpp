@@ -57,8 +57,10 @@ constexpr TypeId builtin_type() {
 
 }  // namespace detail
 
+/// The same for T and const T.
 template <class T>
 constexpr TypeId type_id() {
+  if constexpr (std::is_const_v<T>) return type_id<std::remove_const_t<T>>();
   constexpr TypeId builtin = detail::builtin_type<T>();
   if constexpr (builtin != TypeId::none) return builtin;
   else return static_cast<TypeId>(detail::fnv1a(detail::raw_type_name<T>()) | 0x80000000u);
