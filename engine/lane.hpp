@@ -32,7 +32,7 @@ class Task {
   virtual Poll poll() = 0;
   /// The run was stopped or the lane failed: gives up its ends without draining.
   virtual void abandon() noexcept = 0;
-  /// All who took what it gives have gone: it ends, whether or not something still comes.
+  /// Each of those who take what it gives has got its EOS or gone: it ends, whether or not something still comes.
   [[nodiscard]] virtual bool abandoned() const noexcept { return false; }
   [[nodiscard]] virtual bool is_worker() const noexcept { return false; }
   bool finished = false;

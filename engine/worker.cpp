@@ -29,6 +29,7 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
     inlet.worker = this;
     if (inherits_origin) inlet.origin = &origin_;
     inlet.for_source = spec.is_source;
+    fed_by_hand_ |= inlet.fed_by_hand() && !spec.is_source;
     inlets_.push_back(&inlet);
     context_.inqs_.emplace_back(&inlet, inlet.pad());
   }
@@ -49,11 +50,6 @@ bool Worker::inlets_drained() const noexcept { return count_drained() == inlets_
 
 bool Worker::outlets_have_room() noexcept {
   return std::ranges::all_of(outlets_, [](Outlet* outlet) { return outlet->has_room(); });
-}
-
-bool Worker::all_eos_put() const noexcept {
-  const auto pads = std::span(outlets_).first(std::min(outlets_.size(), spec_.source_pads.size()));
-  return !pads.empty() && std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put(); });
 }
 
 std::size_t Worker::count_drained() const noexcept {
@@ -131,20 +127,15 @@ Poll Worker::judge_idle() {
 
 bool Worker::has_ended() noexcept {
   if (context_.finished_) return true;
-  if ((!fed_by_hand() && all_eos_put()) || abandoned()) return true;
+  if (abandoned()) return true;
   if (found_full()) return false;  // it may hold a frame that did not fit
   if (spec_.is_source && !context_.should_shutdown()) return false;
   return drained_seen_ == inlets_.size();  // they were when this poll began: it has had the chance to see that
 }
 
-// What an element feeds by hand lives until the element, or the end of the run, closes its queues.
-bool Worker::fed_by_hand() const noexcept {
-  return !spec_.is_source && std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->fed_by_hand(); });
-}
-
 bool Worker::abandoned() const noexcept {
   const auto pads = std::span(outlets_).first(std::min(outlets_.size(), spec_.source_pads.size()));
-  return !pads.empty() && !fed_by_hand() &&
+  return !pads.empty() && !fed_by_hand_ &&
          std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put() || outlet->abandoned(); });
 }
 

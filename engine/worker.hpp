@@ -43,11 +43,9 @@ class Worker final : public Task {
   [[nodiscard]] Poll judge_idle();
   [[nodiscard]] bool found_full() const noexcept;
   [[nodiscard]] bool has_ended() noexcept;
-  [[nodiscard]] bool fed_by_hand() const noexcept;
   [[nodiscard]] bool inlets_drained() const noexcept;
   [[nodiscard]] std::size_t count_drained() const noexcept;
   [[nodiscard]] bool outlets_have_room() noexcept;
-  [[nodiscard]] bool all_eos_put() const noexcept;
   void wind_up();
   [[nodiscard]] bool settle();
   [[nodiscard]] bool flush(Outlet& outlet);
@@ -69,6 +67,7 @@ class Worker final : public Task {
   std::uint64_t polls_ = 0;
   std::uint32_t origin_ = 0;  // of the last frame taken
   bool winding_up_ = false;
+  bool fed_by_hand_ = false;  // such a worker lives until the element, or the end of the run, closes its queues
 };
 
 }  // namespace weir::engine
