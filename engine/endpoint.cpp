@@ -182,8 +182,7 @@ bool Outlet::abandoned() const noexcept {
 
 // What may throw comes first, so that a frame is put on all links or on none.
 void Outlet::put(Frame&& frame) {
-  if (eos_put_)
-    throw Error("pad '" + pad_ + "' gave a frame after its end of stream; nothing may follow an EOS frame");
+  if (eos_put_) throw_after_eos();
   if (closed_) {  // after sub_process_shutdown: nobody will read it
     for (Link& link : links_) ++link.dropped;
     frame = Frame();
@@ -243,6 +242,16 @@ void Outlet::put_on(Link& link, Frame&& frame, BlockHeader* metadata) {
     FrameAccess::forget(frame);
   }
   link.consumer_bell.ring();
+}
+
+void Outlet::throw_after_eos() const {
+  throw Error("pad '" + pad_ + "' gave a frame after its end of stream; nothing may follow an EOS frame");
+}
+
+void Outlet::put_later(Frame&& frame) {
+  if (eos_queued()) throw_after_eos();
+  eos_queued_ |= frame.eos();
+  backlog_.push_back(std::move(frame));
 }
 
 bool Outlet::flush_backlog() {

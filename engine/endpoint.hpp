@@ -185,10 +185,7 @@ class Outlet {
   /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
   void put(Frame&& frame);
   /// Takes a frame that has no room yet; flush_backlog() puts it later.
-  void put_later(Frame&& frame) {
-    eos_queued_ |= frame.eos();
-    backlog_.push_back(std::move(frame));
-  }
+  void put_later(Frame&& frame);
   /// The same, after what waits was put as far as there is room for it.
   [[nodiscard]] bool make_room() { return has_room() || (has_backlog() && flush_backlog() && has_room()); }
   /// True once nothing waits.
@@ -216,6 +213,7 @@ class Outlet {
 
  private:
   void put_on(Link& link, Frame&& frame, detail::BlockHeader* metadata);
+  [[noreturn]] void throw_after_eos() const;
   void stamp(detail::Descriptor& d) noexcept;
   [[nodiscard]] bool must_change(const Frame& frame, const Link& link) const noexcept;
   static void make_crossable(Frame& frame, const Link& link);

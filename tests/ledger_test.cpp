@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstring>
 #include <fstream>
-#include <latch>
 #include <memory>
 #include <string>
 #include <thread>
@@ -193,10 +192,10 @@ class KeepingSink : public SinkElement {
   using SinkElement::SinkElement;
   void pull(SinkPad&, Frame frame) override {
     frames.push_back(std::move(frame));
-    if (frames.size() == 60) reached.count_down();
+    if (count) std::atomic_ref(*count).store(static_cast<std::int64_t>(frames.size()));
   }
   std::vector<Frame> frames;
-  std::latch reached{1};
+  std::int64_t* count = nullptr;
 };
 
 /// Takes some frames, keeps a few and dies, with others still queued for it.
@@ -208,7 +207,10 @@ class Dying : public ParallelizeSinkElement {
     auto frame = ctx.inq().get();
     if (!frame) return;
     if (frame->time() % 3 == 0) kept.push_back(std::move(*frame));
-    if (kept.size() == 20) ::kill(::getpid(), SIGKILL);
+    if (kept.size() < 20) return;
+    while (std::atomic_ref(ctx.shm("kept").as<std::int64_t>()[0]).load() < 40)  // by the other consumer
+      if (ctx.worker_stop().wait(100us)) return;
+    ::kill(::getpid(), SIGKILL);
   }
 };
 WEIR_WORKER(Dying);
@@ -229,6 +231,8 @@ TEST(KilledConsumer, TakesNoFramesAwayFromWhoSharesThem) {
   pipeline.connect(source, sink);
   {
     Parallelize parallelize(pipeline, {.mode = Mode::process});
+    const std::int64_t zero = 0;
+    sink.count = parallelize.to_shm("kept", std::as_bytes(std::span(&zero, 1))).as<std::int64_t>().data();
     EXPECT_TRUE(thrown<WorkerCrashed>([&] { parallelize.run(); }));
     EXPECT_TRUE(parallelize.report().balances());
   }

@@ -1,6 +1,6 @@
 // Streams that end before others, consumers that leave before their producers, and last frames that find no room.
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -226,6 +226,30 @@ TEST_P(StreamEnd, SaidTwiceIsAnErrorOfTheElementThatSaidIt) {
   EXPECT_EQ(error->element, "middle");
   EXPECT_THAT(error->pad, HasSubstr("middle:"));
   EXPECT_THAT(error->text, AllOf(HasSubstr("middle:src:out"), HasSubstr("after its end of stream")));
+}
+
+/// Puts what can't cross, behind as many frames as do not fit.
+class PuttingWhatCantCross : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (!ctx.inq().get()) return;
+    for (std::int64_t i = 0; i < 5; ++i) ctx.outq().put(Frame({.time = i}));
+    ctx.outq().put(Frame::of(std::make_unique<int>(1)));
+  }
+};
+WEIR_WORKER(PuttingWhatCantCross);
+
+TEST_P(StreamEnd, InAnErrorBehindABacklogNamesElementAndPad) {
+  if (GetParam().mode != Mode::process) GTEST_SKIP() << "nothing crosses";
+  auto& source = pipeline_.emplace<CountingSource>(place("source", {}, {"out"}, 2, counting(100)));
+  auto& middle = pipeline_.emplace<PuttingWhatCantCross>(place("middle", {"in"}, {"out"}, 2));
+  auto& sink = pipeline_.emplace<KeepingSink>({.name = "sink", .sink_pads = {"in"}});
+  pipeline_.connect(source, middle);
+  pipeline_.connect(middle, sink);
+  const auto error = thrown<PayloadError>([&] { Parallelize(pipeline_, options()).run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), AllOf(HasSubstr("element 'middle'"), HasSubstr("pad 'middle:")));
 }
 
 }  // namespace
