@@ -240,8 +240,12 @@ class PuttingWhatCantCross : public ParallelizeTransformElement {
 };
 WEIR_WORKER(PuttingWhatCantCross);
 
-TEST_P(StreamEnd, InAnErrorBehindABacklogNamesElementAndPad) {
-  if (GetParam().mode != Mode::process) GTEST_SKIP() << "nothing crosses";
+class Backlog : public Placed {};
+INSTANTIATE_TEST_SUITE_P(InProcesses, Backlog,
+                         testing::Values(Place{"processes", Mode::process, false}, Place{"one_process", Mode::process, true}),
+                         name_of_place);
+
+TEST_P(Backlog, ThatEndsInAnErrorNamesElementAndPad) {
   auto& source = pipeline_.emplace<CountingSource>(place("source", {}, {"out"}, 2, counting(100)));
   auto& middle = pipeline_.emplace<PuttingWhatCantCross>(place("middle", {"in"}, {"out"}, 2));
   auto& sink = pipeline_.emplace<KeepingSink>({.name = "sink", .sink_pads = {"in"}});
