@@ -66,7 +66,8 @@ bool Island::flush() const {
       try {
         if (!outlet->flush_backlog()) return false;
       } catch (const std::exception& error) {
-        throw LaneFailure{ends.element->name(), outlet->pad(), outlet->given(), demangle(typeid(error).name()), error.what()};
+        throw LaneFailure{ends.element->name(), outlet->pad(), outlet->given(), demangle(typeid(error).name()),
+                          error.what()};
       }
     }
   }

@@ -99,7 +99,9 @@ std::vector<Frame> Run::shut_down(Parallelized& element, std::chrono::nanosecond
     return ShutdownTimeout("timeout exceeded for worker shutdown: the worker of '" + name +
                            "' has not ended; give it more time or see what its poll waits for");
   };
-  const auto flushed = [&] { return std::ranges::all_of(ends.outlets, [](Outlet* outlet) { return outlet->flush_backlog(); }); };
+  const auto flushed = [&] {
+    return std::ranges::all_of(ends.outlets, [](Outlet* outlet) { return outlet->flush_backlog(); });
+  };
   if (!lane.wait([&] { return lane.stopping() || flushed(); }, deadline)) throw out_of_time();
   Event(&ends.shutdown).set();
   for (Outlet* outlet : ends.outlets) outlet->close();

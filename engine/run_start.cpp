@@ -224,7 +224,8 @@ void Run::connect_elements() {
     }
     Wiring::connect(*worker.parallelized, std::move(connection));
     for (Island* island : islands_)
-      if (island->holds(*worker.element)) island->add_element_ends(*worker.element, ends.outlets, ends.inlets, Event(&ends.shutdown));
+      if (island->holds(*worker.element))
+        island->add_element_ends(*worker.element, ends.outlets, ends.inlets, Event(&ends.shutdown));
   }
 }
 
