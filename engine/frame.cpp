@@ -66,6 +66,11 @@ void drop_share(BlockHeader* header, bool in_arena) noexcept {
   header->destroy(header);
 }
 
+[[noreturn]] void throw_no_bytes(const std::string& type) {
+  throw PayloadError("a payload of type '" + type + "' is more than its bytes; send numbers, or values and blocks of a "
+                     "trivially copyable type without a weir::Codec");
+}
+
 }  // namespace
 
 Frame::Frame(const FrameOptions& options) {
@@ -138,6 +143,23 @@ const void* Frame::object_items(TypeId type, const std::type_info& info) const {
   const void* object = d_.kind == Payload::object ? object_if(info) : nullptr;
   if (!object) throw_type(type);
   return object;
+}
+
+std::span<const std::byte> Frame::bytes() const {
+  switch (d_.kind) {
+    case Payload::none: break;
+    case Payload::scalar: return std::span(d_.scalar).first((d_.flags >> detail::kScalarBytesShift) + std::size_t{1});
+    case Payload::block:
+    case Payload::heap:
+      if (d_.flags & detail::kEncoded) throw_no_bytes(type_name(type()));
+      return {header()->payload(), std::size_t{d_.block.count} * d_.block.item_bytes};
+    case Payload::object: {
+      const auto* object = static_cast<const detail::ObjectHeader*>(header());
+      if (!object->object_type->plain) throw_no_bytes(demangle(object->object_type->info->name()));
+      if (object->object) return {static_cast<const std::byte*>(object->object), object->object_type->encoded_bytes(object)};
+    }
+  }
+  return {};
 }
 
 void Frame::throw_type(TypeId wanted) const {

@@ -141,6 +141,7 @@ class WEIR_API Frame {
     frame.d_.type = static_cast<std::uint32_t>(type_id<D>());
     if constexpr (Crossable<D> && sizeof(D) <= sizeof(frame.d_.scalar) && alignof(D) <= 8) {
       frame.d_.kind = detail::Payload::scalar;
+      frame.d_.flags = static_cast<std::uint8_t>(frame.d_.flags | (sizeof(D) - 1) << detail::kScalarBytesShift);
       std::memcpy(frame.d_.scalar, &value, sizeof(D));
     } else {
       frame.adopt_object(new detail::ObjectBox<D>(std::forward<T>(value)));
@@ -220,6 +221,9 @@ class WEIR_API Frame {
     }
     return {static_cast<T*>(const_cast<void*>(items)), count()};
   }
+  /// The payload as it lies in memory, to read, whatever its type; empty without data. Throws PayloadError if its
+  /// bytes are not its value: it is of a type that has a Codec or can't cross.
+  [[nodiscard]] std::span<const std::byte> bytes() const;
   /// Keeps only the first `count` items of a loaned block. Throws PayloadError if it has fewer.
   void shrink(std::size_t count);
 

@@ -47,6 +47,8 @@ enum Flag : std::uint8_t {
   kMetadata = 4,
   kEncoded = 8,  ///< the block holds a Codec's encoding of one object of `type`
 };
+/// The upper half of the flags: size of a scalar in bytes, less 1.
+constexpr int kScalarBytesShift = 4;
 
 struct BlockItems {
   BlockRef ref;         ///< of a heap block or an object: its BlockHeader* instead
