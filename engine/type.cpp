@@ -10,8 +10,8 @@
 namespace weir {
 
 std::string type_name(TypeId type) {
-  constexpr const char* kNames[] = {"no type", "bool",   "int8",    "uint8",   "int16",     "uint16",    "int32",
-                                    "uint32",  "int64",  "uint64",  "float32", "float64",   "complex64", "complex128"};
+  constexpr const char* kNames[] = {"no type", "bool", "i8",  "u8",  "i16", "u16", "i32",
+                                    "u32",     "i64",  "u64", "f32", "f64", "c64", "c128"};
   const auto number = static_cast<std::uint32_t>(type);
   if (number < std::size(kNames)) return kNames[number];
   char text[24];

@@ -213,9 +213,9 @@ TEST(Frame, SaysWhichTypeItHoldsWhereAnotherIsAskedFor) {
     EXPECT_STREQ(a->what(), b->what());
     return std::string(a->what());
   };
-  EXPECT_THAT(message(Frame::of(std::int64_t{1})), AllOf(HasSubstr("int64"), HasSubstr("float64")));
-  EXPECT_THAT(message(block_of<float>({1})), AllOf(HasSubstr("float32"), HasSubstr("float64")));
-  EXPECT_THAT(message(Frame()), AllOf(HasSubstr("no data"), HasSubstr("float64")));
+  EXPECT_THAT(message(Frame::of(std::int64_t{1})), AllOf(HasSubstr("i64"), HasSubstr("f64")));
+  EXPECT_THAT(message(block_of<float>({1})), AllOf(HasSubstr("f32"), HasSubstr("f64")));
+  EXPECT_THAT(message(Frame()), AllOf(HasSubstr("no data"), HasSubstr("f64")));
   EXPECT_THROW((void)Frame::of(std::int64_t{1}).data<float>(), PayloadError);
   EXPECT_THROW((void)block_of<float>({1}).data<std::int32_t>(), PayloadError);
   EXPECT_THROW((void)Frame::of(Matrix{}).view<Point>(), PayloadError);
@@ -235,6 +235,49 @@ TEST(Frame, WithoutDataHasNoItems) {
   EXPECT_THAT(std::as_const(frame).data<float>(), IsEmpty());
   EXPECT_FALSE(frame.is_shared());
   EXPECT_THROW((void)frame.value<int>(), PayloadError);
+}
+
+// --- Its bytes
+
+template <class T>
+std::string raw(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+std::string raw_bytes_of(const Frame& frame) {
+  const auto bytes = frame.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+TEST(Frame, ShowsTheBytesOfWhateverIsTriviallyCopyable) {
+  Matrix matrix{};
+  matrix.m[15] = 7;
+  const std::array<int, 3> items{1, 2, 3};
+  EXPECT_EQ(raw_bytes_of(Frame::of(true, {.eos = true, .gap = true})), raw(true));
+  EXPECT_EQ(raw_bytes_of(Frame::of(std::int16_t{-2})), raw(std::int16_t{-2}));
+  EXPECT_EQ(raw_bytes_of(Frame::of(std::array<char, 3>{'a', 'b', 'c'})), "abc");
+  EXPECT_EQ(raw_bytes_of(Frame::of(Point{1, 2})), raw(Point{1, 2}));
+  EXPECT_EQ(raw_bytes_of(Frame::of(matrix)), raw(matrix));
+  EXPECT_EQ(raw_bytes_of(Frame::share(std::make_shared<Matrix>(matrix))), raw(matrix));
+  EXPECT_EQ(raw_bytes_of(Frame::copy_of<int>(items)), raw(items));
+  EXPECT_THAT(Frame().bytes(), IsEmpty());
+  EXPECT_THAT(Frame::loan<int>(0).bytes(), IsEmpty());
+}
+
+TEST(Frame, KeepsTheSizeOfItsValueWhenItsFlagsChange) {
+  Frame frame = Frame::of(std::int16_t{3});
+  frame.set_eos(), frame.set_gap(), frame.set_eos(false);
+  EXPECT_EQ(frame.bytes().size(), 2u);
+  *frame.value_if<std::int16_t>() = 4;
+  EXPECT_EQ(raw_bytes_of(frame), raw(std::int16_t{4}));
+}
+
+TEST(Frame, HasNoBytesWhereTheyAreNotItsValue) {
+  const auto refused = [](const Frame& frame) {
+    return std::string(thrown<PayloadError>([&] { (void)frame.bytes(); })->what());
+  };
+  EXPECT_THAT(refused(Frame::of(Named{"name", 5})), AllOf(HasSubstr("frame_test::Named"), HasSubstr("Codec")));
+  EXPECT_THAT(refused(Frame::of(std::vector<float>{1})), HasSubstr("vector"));
+  EXPECT_THAT(refused(Frame::of(Handle{})), HasSubstr("frame_test::Handle"));
 }
 
 // --- What describes it
@@ -724,6 +767,16 @@ TEST_P(Hops, KeepALargeValueOfATypeThatIsTriviallyCopyable) {
   EXPECT_THAT(frame.view<Matrix>(), ElementsAre(matrix));
   ASSERT_NE(frame.value_if<Matrix>(), nullptr);
   EXPECT_EQ(*frame.value_if<Matrix>(), matrix);
+}
+
+TEST_P(Hops, KeepTheBytesOfEveryPayloadThatHasThem) {
+  Matrix matrix{};
+  matrix.m[15] = 7;
+  EXPECT_EQ(raw_bytes_of(hop_(Frame::of(std::int16_t{-2}))), raw(std::int16_t{-2}));
+  EXPECT_EQ(raw_bytes_of(hop_(Frame::of(Point{1, 2}))), raw(Point{1, 2}));
+  EXPECT_EQ(raw_bytes_of(hop_(Frame::of(matrix))), raw(matrix));
+  EXPECT_EQ(raw_bytes_of(hop_(block_of<Matrix>({matrix, matrix}))), raw(matrix) + raw(matrix));
+  EXPECT_THROW((void)hop_(Frame::of(Named{"name", 5})).bytes(), PayloadError);
 }
 
 TEST_P(Hops, ShareAnEncodedValueBetweenCopies) {

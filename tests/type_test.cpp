@@ -111,11 +111,10 @@ TEST(TypeId, OfLocalTypesOfOneNameDoesNotLetOneBeTakenForTheOther) {
 
 TEST(TypeName, IsWhatPeopleCallIt) {
   const std::map<TypeId, std::string> names{
-      {TypeId::none, "no type"},  {TypeId::boolean, "bool"},   {TypeId::i8, "int8"},
-      {TypeId::u8, "uint8"},      {TypeId::i16, "int16"},      {TypeId::u16, "uint16"},
-      {TypeId::i32, "int32"},     {TypeId::u32, "uint32"},     {TypeId::i64, "int64"},
-      {TypeId::u64, "uint64"},    {TypeId::f32, "float32"},    {TypeId::f64, "float64"},
-      {TypeId::c64, "complex64"}, {TypeId::c128, "complex128"}};
+      {TypeId::none, "no type"}, {TypeId::boolean, "bool"}, {TypeId::i8, "i8"},   {TypeId::u8, "u8"},
+      {TypeId::i16, "i16"},      {TypeId::u16, "u16"},      {TypeId::i32, "i32"}, {TypeId::u32, "u32"},
+      {TypeId::i64, "i64"},      {TypeId::u64, "u64"},      {TypeId::f32, "f32"}, {TypeId::f64, "f64"},
+      {TypeId::c64, "c64"},      {TypeId::c128, "c128"}};
   for (const auto& [id, name] : names) EXPECT_EQ(type_name(id), name);
   EXPECT_EQ(type_name(static_cast<TypeId>(0x80abcdef)), "type#80abcdef");
   EXPECT_EQ(type_name(static_cast<TypeId>(14)), "type#0000000e") << "one past the builtin types";
@@ -128,9 +127,9 @@ TEST(TypeName, IsReadableOfWhatTheCompilerMangled) {
 
 TEST(Spec, SaysOnlyWhatIsKnown) {
   EXPECT_EQ(to_string(Spec{}), "no type");
-  EXPECT_EQ(to_string(Spec{TypeId::f32, 0, 0}), "float32");
-  EXPECT_EQ(to_string(Spec{TypeId::f32, 48'000, 1}), "float32, 1 channel, 48000 Hz");
-  EXPECT_EQ(to_string(Spec{TypeId::i16, 0, 2}), "int16, 2 channels");
+  EXPECT_EQ(to_string(Spec{TypeId::f32, 0, 0}), "f32");
+  EXPECT_EQ(to_string(Spec{TypeId::f32, 48'000, 1}), "f32, 1 channel, 48000 Hz");
+  EXPECT_EQ(to_string(Spec{TypeId::i16, 0, 2}), "i16, 2 channels");
   EXPECT_EQ((Spec{TypeId::f32, 1, 2}), (Spec{TypeId::f32, 1, 2}));
   EXPECT_NE((Spec{TypeId::f32, 1, 2}), (Spec{TypeId::f64, 1, 2}));
   EXPECT_NE((Spec{TypeId::f32, 1, 2}), (Spec{TypeId::f32, 2, 2}));
