@@ -10,7 +10,6 @@
 
 #include "elements/files.hpp"
 #include "elements/parameters.hpp"
-#include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
@@ -46,7 +45,7 @@ class Checksum {
   explicit Checksum(const WorkerContext& ctx) : file_(ctx.arg<std::string>("path")) {}
 
   void take(const Frame& frame, WorkerContext& ctx) {
-    const auto payload = bytes_of(frame);
+    const auto payload = frame.bytes();
     hash_.add((frame.eos() ? 1U : 0U) | (frame.is_gap() ? 2U : 0U));
     hash_.add(static_cast<std::uint64_t>(frame.time()));
     hash_.add(static_cast<std::uint64_t>(frame.type()) << 32 | frame.rate());
@@ -82,7 +81,7 @@ WEIR_ELEMENT(ChecksumSink,
              {.name = "checksum_sink",
               .summary = "writes one line for all that came: 64-bit hash, frames, payload bytes",
               .sink_pads = {"in"},
-              .parameters = {text(
+              .parameters = {output_file(
                   "path", "file for the line, which is PATH.part until it is whole; - for standard output",
                   "-")}});
 

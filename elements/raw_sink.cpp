@@ -7,7 +7,6 @@
 
 #include "elements/files.hpp"
 #include "elements/parameters.hpp"
-#include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
@@ -16,16 +15,16 @@ namespace {
 class Writer {
  public:
   explicit Writer(const WorkerContext& ctx)
-      : file_(ctx.arg<std::string>("path")), type_(ctx.arg<std::string>("type")) {}
+      : file_(ctx.arg<std::string>("path")), type_(ctx.arg<std::string>("sample")) {}
 
   void take(const Frame& frame, WorkerContext& ctx) {
     if (frame.has_data()) {
-      if (type_ != "any" && type_ != short_name(frame.type()))
+      if (type_ != "any" && type_ != type_name(frame.type()))
         throw PayloadError(
-            fmt::format("type={} is to be written, this frame has {}; leave type= out, or change what "
-                        "comes before",
-                        type_, short_name(frame.type())));
-      const auto bytes = bytes_of(frame);
+            fmt::format("sample={} is to be written, this frame has {}; leave sample= out, or change "
+                        "what comes before",
+                        type_, type_name(frame.type())));
+      const auto bytes = frame.bytes();
       if (!frame.is_gap())
         file_.write(bytes, ctx);
       else
@@ -56,8 +55,8 @@ WEIR_ELEMENT(RawSink,
               .summary = "writes the bare numbers of all frames to a file, a pipe or the standard output",
               .sink_pads = {"in"},
               .parameters = {
-                  text("path", "the file, which is PATH.part until it is whole; - for standard output", "-"),
-                  text("type", "the only type to accept; any: whatever comes", "any",
+                  output_file("path", "the file, which is PATH.part until it is whole; - for standard output", "-"),
+                  text("sample", "the only type of number to accept; any: whatever comes", "any",
                        {"any", "u8", "i16", "i32", "i64", "f32", "f64"})}});
 
 }  // namespace weir::elements

@@ -3,14 +3,10 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
 
 #include "weir/weir.hpp"
 
 namespace weir::elements {
-
-/// "f32": the name of a type as parameters spell it; of one that the library does not know, as weir names it.
-[[nodiscard]] std::string short_name(TypeId type);
 
 /// The channels of a frame's blocks: 1 where it does not say.
 [[nodiscard]] inline std::size_t channels_of(const Frame& frame) noexcept {
@@ -28,8 +24,5 @@ namespace weir::elements {
 
 /// The rate of a frame's samples. Throws Error if it says none.
 [[nodiscard]] double rate_of(const Frame& frame);
-
-/// The payload as bytes, of every type that the library itself knows. Throws PayloadError for others.
-[[nodiscard]] std::span<const std::byte> bytes_of(const Frame& frame);
 
 }  // namespace weir::elements
