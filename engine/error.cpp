@@ -4,10 +4,23 @@
 
 namespace weir {
 
+namespace {
+
+/// Where, how far, and what. The type only where it says more: weir's own messages need none, and the message of a
+/// std::bad_alloc is its name.
+std::string describe_throw(const std::string& element, const std::string& pad, std::uint64_t frame,
+                           const std::string& type, const std::string& message) {
+  std::string text = "element '" + element + "'";
+  if (frame > 0) text += (pad.empty() ? "" : ", pad '" + pad + "'") + ", frame " + std::to_string(frame);
+  text += ": " + message;
+  return type.starts_with("weir::") || type == message ? text : text + " (" + type + ")";
+}
+
+}  // namespace
+
 WorkerError::WorkerError(std::string element_name, std::string pad_name, std::uint64_t frame_number,
                          std::string type_name, std::string message)
-    : Error("element '" + element_name + "'" + (pad_name.empty() ? "" : ", pad '" + pad_name + "'") + ", frame " +
-            std::to_string(frame_number) + ": " + message + " (" + type_name + ")"),
+    : Error(describe_throw(element_name, pad_name, frame_number, type_name, message)),
       element(std::move(element_name)),
       pad(std::move(pad_name)),
       frame(frame_number),

@@ -4,8 +4,6 @@
 #include <fstream>
 #include <iterator>
 
-#include <weir/weir.hpp>
-
 #include "tools/weir/description_parts.hpp"
 
 namespace weir::tool {
@@ -41,23 +39,6 @@ void say(const std::vector<DescriptionError>& problems, const std::string& pipel
     const std::string shown = excerpt_of(problem.where, pipeline);
     if (!shown.empty()) std::fputs((shown + "\n").c_str(), stderr);
   }
-}
-
-std::string without_type(std::string message) {
-  const std::size_t type = message.rfind(" (weir::");
-  if (type != std::string::npos && message.find(')', type) + 1 == message.size()) message.erase(type);
-  return message;
-}
-
-std::string describe(const std::exception& error) {
-  const auto* worker = dynamic_cast<const WorkerError*>(&error);
-  if (worker == nullptr) return without_type(error.what());
-  std::string text = "element '" + worker->element + "'";
-  if (worker->frame > 0) {
-    text += worker->pad.empty() ? "" : ", pad '" + worker->pad + "'";
-    text += ", frame " + std::to_string(worker->frame);
-  }
-  return without_type(text + ": " + worker->text + " (" + worker->type + ")");
 }
 
 }  // namespace weir::tool

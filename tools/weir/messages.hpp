@@ -32,10 +32,4 @@ void say(std::string_view message);
 /// name.
 void say(const std::vector<DescriptionError>& problems, const std::string& pipeline);
 
-/// Without weir's own exception type at its end, which says nothing to people; others, as std::bad_alloc, do.
-std::string without_type(std::string message);
-
-/// What an exception of a run says to somebody who did not write the element: where, how far, and what.
-std::string describe(const std::exception& error);
-
 }  // namespace weir::tool

@@ -4,7 +4,6 @@
 #include <exception>
 
 #include "tools/weir/build_pipeline.hpp"
-#include "tools/weir/messages.hpp"
 #include "tools/weir/progress.hpp"
 #include "tools/weir/user_signals.hpp"
 
@@ -59,7 +58,7 @@ RunRecord run_once(const Description& description, const RunSettings& settings, 
   try {
     run.start();
   } catch (const std::exception& error) {
-    record.errors.push_back(describe(error));
+    record.errors.push_back(error.what());
     return record;
   }
   if (UserSignals::count() > signals_before) run.end_of_stream();  // it may have come before the run listened
@@ -67,12 +66,12 @@ RunRecord run_once(const Description& description, const RunSettings& settings, 
     Progress progress(settings.show_progress, label);
     watch(run, progress, signals_before);
   } catch (const std::exception& error) {
-    record.errors.push_back(describe(error));
+    record.errors.push_back(error.what());
   }
   record.report = run.report();
   const std::vector<std::string>& all = record.report->errors;
   // The first was thrown.
-  for (std::size_t i = 1; i < all.size(); ++i) record.errors.push_back(without_type(all[i]));
+  if (!all.empty()) record.errors.insert(record.errors.end(), all.begin() + 1, all.end());
   record.interruption = judge(run, UserSignals::count() - signals_before);
   return record;
 }
