@@ -16,12 +16,19 @@
 namespace weir::elements {
 namespace {
 
+dsp::BandpassSpec spec_from(const Dict& parameters) {
+  return {.low_hz = parameters.get<double>("low"),
+          .high_hz = parameters.get<double>("high"),
+          .transition_hz = parameters.get<double>("transition"),
+          .attenuation_db = parameters.get<double>("attenuation")};
+}
+
 class Filter {
  public:
   void take(Frame frame, const WorkerContext& ctx) {
     if (!frame.is_gap()) {
       const auto samples = samples_of(std::as_const(frame));
-      if (!filter_ && !samples.empty()) filter_.emplace(taps(ctx, rate_of(frame)), channels_of(frame));
+      if (!filter_ && !samples.empty()) make_filter(frame, ctx);
       if (filter_) filter_->push(samples);
     }
     if (filter_ && (frame.is_gap() || frame.eos())) filter_->finish();
@@ -44,12 +51,8 @@ class Filter {
   }
 
  private:
-  static std::vector<float> taps(const WorkerContext& ctx, double rate) {
-    return dsp::design_bandpass({.low_hz = ctx.arg<double>("low"),
-                                 .high_hz = ctx.arg<double>("high"),
-                                 .transition_hz = ctx.arg<double>("transition"),
-                                 .attenuation_db = ctx.arg<double>("attenuation")},
-                                rate);
+  void make_filter(const Frame& first, const WorkerContext& ctx) {
+    filter_.emplace(dsp::design_bandpass(spec_from(ctx.worker_argdict()), rate_of(first)), channels_of(first));
   }
 
   std::optional<dsp::FirFilter> filter_;  // made when the rate is known
@@ -85,6 +88,7 @@ WEIR_ELEMENT(
                          "smaller of low and high - low",
                          {.fallback = 0, .min = 0, .unit = "Hz"}),
                     real("attenuation", "of what lies beyond the transitions",
-                         {.fallback = 60, .min = 20, .max = 140, .unit = "dB"})}});
+                         {.fallback = 60, .min = 20, .max = 140, .unit = "dB"})},
+     .check = [](const Dict& parameters) { dsp::check_bandpass(spec_from(parameters)); }});
 
 }  // namespace weir::elements

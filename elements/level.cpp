@@ -102,7 +102,7 @@ WEIR_ELEMENT(Level,
               .sink_pads = {"in"},
               .source_pads = {"out"},
               .parameters = {
-                  text("path", "file for the levels of the whole stream, - for standard output; empty: none",
-                       "")}});
+                  output_file("path",
+                              "file for the levels of the whole stream, - for standard output; empty: none", "")}});
 
 }  // namespace weir::elements

@@ -36,4 +36,16 @@ Parameter text(const char* name, const char* help, const char* fallback, std::ve
   return parameter;
 }
 
+Parameter input_file(const char* name, const char* help, const char* fallback) {
+  Parameter parameter = text(name, help, fallback);
+  parameter.path = PathUse::reads;
+  return parameter;
+}
+
+Parameter output_file(const char* name, const char* help, const char* fallback) {
+  Parameter parameter = text(name, help, fallback);
+  parameter.path = PathUse::writes;
+  return parameter;
+}
+
 }  // namespace weir::elements

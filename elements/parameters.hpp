@@ -23,5 +23,8 @@ struct Range {
 /// A null fallback: it has to be given. No choices: any text.
 [[nodiscard]] Parameter text(const char* name, const char* help, const char* fallback = nullptr,
                              std::vector<std::string> choices = {});
+/// A file to read or to write; "-" is a standard stream.
+[[nodiscard]] Parameter input_file(const char* name, const char* help, const char* fallback = nullptr);
+[[nodiscard]] Parameter output_file(const char* name, const char* help, const char* fallback = nullptr);
 
 }  // namespace weir::elements

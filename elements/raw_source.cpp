@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -38,14 +39,14 @@ constexpr ItemType kTypes[]{item_type<std::uint8_t>("u8"), item_type<std::int16_
 const ItemType& type_named(const std::string& name) {
   for (const ItemType& type : kTypes)
     if (name == type.name) return type;
-  throw ParameterError("there is no type=" + name);
+  throw ParameterError("there is no sample=" + name);
 }
 
 class Reader {
  public:
   explicit Reader(const WorkerContext& ctx)
       : file_(ctx.arg<std::string>("path")),
-        type_(type_named(ctx.arg<std::string>("type"))),
+        type_(type_named(ctx.arg<std::string>("sample"))),
         rate_(ctx.arg<std::uint32_t>("rate")),
         channels_(ctx.arg<std::uint16_t>("channels")),
         block_(ctx.arg<std::size_t>("block")) {
@@ -83,8 +84,8 @@ class Reader {
 
   [[noreturn]] void cut_off(std::size_t left_over) const {
     throw Error(fmt::format(
-        "'{}' ends within a sample: {} channels of {} take {} bytes, {} are left over; check type= "
-        "and channels=, or get the file whole",
+        "'{}' ends within a sample: {} channels of {} take {} bytes, {} are left over; check "
+        "sample= and channels=, or get the file whole",
         file_.path(), channels_, type_.name, instant_bytes(), left_over));
   }
 
@@ -97,6 +98,15 @@ class Reader {
   std::size_t filled_ = 0;
   std::int64_t time_ = 0;
 };
+
+void check(const Dict& parameters) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  const auto block = parameters.get<std::int64_t>("block"), channels = parameters.get<std::int64_t>("channels");
+  if (block * channels > kMost)
+    throw ParameterError(fmt::format("block={} times channels={} is more than the {} numbers that a frame "
+                                     "holds; lower block",
+                                     block, channels, kMost));
+}
 
 }  // namespace
 
@@ -114,13 +124,14 @@ WEIR_ELEMENT(RawSource,
               .summary = "reads bare numbers from a file, a pipe or the standard input",
               .source_pads = {"out"},
               .parameters = {
-                  text("path", "the file; - for standard input", "-"),
-                  text("type", "type of a number, in the machine's byte order", "f32",
+                  input_file("path", "the file; - for standard input", "-"),
+                  text("sample", "type of a number, in the machine's byte order", "f32",
                        {"u8", "i16", "i32", "f32", "f64"}),
                   integer("rate", "samples a second; 0: not said",
                           {.fallback = 0, .min = 0, .max = 4'294'967'295, .unit = "Hz"}),
                   integer("channels", "channels, interleaved", {.fallback = 1, .min = 1, .max = 65'535}),
                   integer("block", "samples per channel in a frame",
-                          {.fallback = 1024, .min = 1, .max = 1 << 24, .unit = "samples"})}});
+                          {.fallback = 1024, .min = 1, .max = 1 << 24, .unit = "samples"})},
+              .check = check});
 
 }  // namespace weir::elements

@@ -87,7 +87,7 @@ WEIR_ELEMENT(Spectrogram,
               .summary = "draws what stft gives: time, frequency and level, in a PNG file",
               .sink_pads = {"in"},
               .parameters = {
-                  text("path", "the PNG file"), text("title", "a line above the picture", ""),
+                  output_file("path", "the PNG file"), text("title", "a line above the picture", ""),
                   text("scale", "frequency axis; mel: as the ear spaces pitch", "mel", {"mel", "linear"}),
                   real("max_hz", "top of the frequency axis; 0: half the rate",
                        {.fallback = 0, .min = 0, .unit = "Hz"}),

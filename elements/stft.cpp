@@ -5,6 +5,8 @@
 // of the samples, and its time that of the first column's first sample: time stamps go on meaning what they
 // meant, and the columns' own rate, rate / hop, need not be an integer. The hop is in every frame's metadata
 // ("hop").
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -76,6 +78,11 @@ class Transform {
   std::int64_t time_ = 0;  // of the next column
 };
 
+void check(const Dict& parameters) {
+  const auto size = parameters.get<std::int64_t>("size");
+  if (size % 2 != 0) throw ParameterError(fmt::format("size must be even, it is {}; take {}", size, size + 1));
+}
+
 }  // namespace
 
 class Stft : public ParallelizeTransformElement {
@@ -97,6 +104,7 @@ WEIR_ELEMENT(Stft,
                              integer("hop", "samples from one column to the next; 0: half of size",
                                      {.fallback = 0, .min = 0, .max = 1 << 24, .unit = "samples"}),
                              text("window", "window that weights a column's samples", "hann",
-                                  {"hann", "hamming", "blackman", "rect"})}});
+                                  {"hann", "hamming", "blackman", "rect"})},
+              .check = check});
 
 }  // namespace weir::elements

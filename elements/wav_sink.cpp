@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <cctype>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -20,6 +20,7 @@
 #include "elements/files.hpp"
 #include "elements/ogg_pages.hpp"
 #include "elements/parameters.hpp"
+#include "elements/quantise.hpp"
 #include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
@@ -80,14 +81,23 @@ int subtype_of(const Format& format, const std::string& name) {
   return std::find_if(kSubtypes.begin(), kSubtypes.end(), [&](auto& s) { return name == s.first; })->second;
 }
 
-// A sample of full scale 1 as an integer of full scale 2^bits, rounded and clipped. A 16 or 24 bit sample
-// that wav_source has read becomes what it was; libsndfile's own conversion with clipping would make it one
-// less.
+// What the name of the file, format= and subtype= make of each other.
+void check(const Dict& parameters) {
+  const Format& format = format_of(parameters.get<std::string>("path"), parameters.get<std::string>("format"));
+  const auto subtype = parameters.get<std::string>("subtype");
+  SF_INFO info{};
+  info.samplerate = 48'000;
+  info.channels = 1;
+  info.format = format.major | subtype_of(format, subtype);
+  if (sf_format_check(&info) == 0)
+    throw Error(fmt::format("format={} has no subtype={}; choose another of them", format.name, subtype));
+}
+
+// A 16 or 24 bit sample that wav_source has read becomes what it was; libsndfile's own conversion with clipping
+// would make it one less.
 template <class Integer>
-Integer quantised(float sample, double scale) {
-  const double value = std::nearbyint(static_cast<double>(sample) * scale);
-  if (std::isnan(value)) return 0;
-  return static_cast<Integer>(std::clamp(value, -scale, scale - 1));
+Integer integer_of(float sample, double full_scale) {
+  return static_cast<Integer>(quantised(static_cast<double>(sample), full_scale));
 }
 
 struct CloseSound {
@@ -204,7 +214,7 @@ void Writer::write(std::span<const float> samples) {
   if (subtype_ == SF_FORMAT_PCM_16) {
     shorts_.resize(samples.size());
     std::transform(samples.begin(), samples.end(), shorts_.begin(),
-                   [](float sample) { return quantised<short>(sample, 0x8000); });
+                   [](float sample) { return integer_of<short>(sample, 0x8000); });
     return check(sf_write_short(sound_.get(), shorts_.data(), count), samples.size());
   }
   if (subtype_ == SF_FORMAT_PCM_24 || subtype_ == SF_FORMAT_PCM_32) {
@@ -212,7 +222,7 @@ void Writer::write(std::span<const float> samples) {
     const double scale = 0x8000'0000U >> unused;
     ints_.resize(samples.size());
     std::transform(samples.begin(), samples.end(), ints_.begin(),
-                   [&](float sample) { return quantised<int>(sample, scale) * (1 << unused); });
+                   [&](float sample) { return integer_of<int>(sample, scale) * (1 << unused); });
     return check(sf_write_int(sound_.get(), ints_.data(), count), samples.size());
   }
   check(sf_write_float(sound_.get(), samples.data(), count), samples.size());
@@ -260,10 +270,11 @@ WEIR_ELEMENT(WavSink,
               .summary = "writes f32 samples to an audio file; it is PATH.part until it is whole",
               .sink_pads = {"in"},
               .parameters = {
-                  text("path", "the audio file"),
+                  output_file("path", "the audio file"),
                   text("format", "format of the file; auto: by the extension of path", "auto",
                        choices(kFormats, [](const Format& format) { return format.name; })),
                   text("subtype", "coding of a sample; auto: pcm_16, or what a compressed format has", "auto",
-                       choices(kSubtypes, [](auto& subtype) { return subtype.first; }))}});
+                       choices(kSubtypes, [](auto& subtype) { return subtype.first; }))},
+              .check = check});
 
 }  // namespace weir::elements

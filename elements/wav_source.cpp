@@ -120,7 +120,7 @@ WEIR_ELEMENT(
     {.name = "wav_source",
      .summary = "reads an audio file (WAV, AIFF, FLAC, Ogg, MP3, all that libsndfile knows) as f32 samples",
      .source_pads = {"out"},
-     .parameters = {text("path", "the audio file"),
+     .parameters = {input_file("path", "the audio file"),
                     integer("block", "samples per channel in a frame",
                             {.fallback = 1024, .min = 1, .max = 1 << 24, .unit = "samples"}),
                     boolean("allow_truncated",

@@ -77,6 +77,15 @@ Value fit(std::string_view element, const Parameter& p, const Value& given) {
   return *value;
 }
 
+void check_together(const ElementType& type, const ElementOptions& options) {
+  if (!type.check) return;
+  try {
+    type.check(options.worker_argdict);
+  } catch (const std::exception& error) {
+    throw ParameterError("element '" + options.name + "' (" + type.name + "): " + error.what());
+  }
+}
+
 template <class Items, class Name>
 std::string joined(const Items& items, Name name) {
   std::string text;
@@ -129,6 +138,7 @@ Element& make_element(Pipeline& pipeline, std::string_view type_name, ElementOpt
     throw GraphError("there is no element type '" + std::string(type_name) + "'; there are: " +
                      joined(types(), [](const auto& entry) { return entry.first; }));
   options.worker_argdict = fit_parameters(*type, options.name, options.worker_argdict);
+  check_together(*type, options);
   const auto complete = [&](std::vector<std::string>& pads, const std::vector<std::string>& own, bool more, const char* kind) {
     for (const std::string& pad : pads)
       if (!more && std::ranges::find(own, pad) == own.end())

@@ -93,8 +93,8 @@ TEST_P(ElementErrors, AHeaderWithoutALengthIsNotTruncated) {
 
 TEST_P(ElementErrors, RawNumbersThatEndWithinASampleAreRefused) {
   write_text(dir_ / "odd.raw", std::string(1003, 'x'));
-  EXPECT_THAT(failure_of_source("raw_source type=i16 channels=2 path=" + (dir_ / "odd.raw")),
-              AllOf(HasSubstr("odd.raw"), HasSubstr("3 are left over; check type= and channels=")));
+  EXPECT_THAT(failure_of_source("raw_source sample=i16 channels=2 path=" + (dir_ / "odd.raw")),
+              AllOf(HasSubstr("odd.raw"), HasSubstr("3 are left over; check sample= and channels=")));
 }
 
 TEST_P(ElementErrors, AnOutputWithoutItsDirectoryIsNamedAtOnce) {
@@ -105,22 +105,9 @@ TEST_P(ElementErrors, AnOutputWithoutItsDirectoryIsNamedAtOnce) {
 }
 
 TEST_P(ElementErrors, ADirectoryIsNoOutput) {
-  for (const char* sink : {"wav_sink", "raw_sink", "checksum_sink", "spectrogram"})
+  for (const char* sink : {"wav_sink format=wav", "raw_sink", "checksum_sink", "spectrogram"})
     EXPECT_THAT(failure_of_sink(sink + (" path=" + (dir_ / ""))),
                 HasSubstr("Is a directory; path= takes a file"));
-}
-
-TEST_P(ElementErrors, AnExtensionThatNamesNoFormatIsRefused) {
-  EXPECT_THAT(failure_of_sink("wav_sink path=" + (dir_ / "x.dat")), HasSubstr("say format=wav"));
-  EXPECT_FALSE(exists(dir_ / "x.dat"));
-  EXPECT_FALSE(exists(dir_ / "x.dat.part"));
-}
-
-TEST_P(ElementErrors, ASubtypeThatAFormatLacksIsRefused) {
-  EXPECT_THAT(failure_of_sink("wav_sink subtype=pcm_24 path=" + (dir_ / "x.ogg")),
-              HasSubstr("leave subtype= out"));
-  EXPECT_THAT(failure_of_sink("wav_sink subtype=float path=" + (dir_ / "x.flac")),
-              HasSubstr("choose others"));
 }
 
 TEST_P(ElementErrors, AudioDoesNotGoIntoAPipe) {
@@ -220,6 +207,38 @@ TEST_P(ElementErrors, AnErrorElsewhereLeavesAPartThatPlays) {
   }
   EXPECT_EQ(read_text(dir_ / "b.wav"), "old");
   EXPECT_EQ(read_sound(dir_ / "b.wav.part").samples.size(), 9 * 512);
+}
+
+TEST(ElementParameters, ThatContradictEachOtherAreRefusedBeforeAnythingRuns) {
+  const std::vector<std::pair<std::string, std::string>> wrong{
+      {"bandpass low=3400 high=300", "high (300 Hz) must be above low (3400 Hz)"},
+      {"bandpass low=300 high=300", "high (300 Hz) must be above low (300 Hz)"},
+      {"bandpass low=0 high=300", "low must be above 0 Hz"},
+      {"bandpass low=300 high=3400 transition=301", "leave it out for 75 Hz"},
+      {"stft size=511", "size must be even, it is 511; take 512"},
+      {"raw_source block=16777216 channels=300", "lower block"},
+      {"wav_sink path=x.dat", "say format=wav"},
+      {"wav_sink path=x", "say format=wav"},
+      {"wav_sink path=x.ogg subtype=pcm_24", "leave subtype= out"},
+      {"wav_sink path=x.flac subtype=float", "format=flac has no subtype=float; choose another"}};
+  for (const auto& [text, advice] : wrong) {
+    Graph graph;
+    try {
+      graph.add(text);
+      ADD_FAILURE() << text << " is taken";
+    } catch (const ParameterError& error) {
+      const std::string type = text.substr(0, text.find(' '));
+      EXPECT_THAT(error.what(), AllOf(testing::StartsWith("element '" + type + "' (" + type + "): "), HasSubstr(advice)));
+    }
+  }
+}
+
+TEST(ElementParameters, OfEveryFormatOfAudioAreTaken) {
+  for (const char* format :
+       {"wav", "w64", "rf64", "aiff", "aif", "au", "snd", "caf", "flac", "ogg", "oga", "opus", "mp3"}) {
+    Graph graph;
+    EXPECT_NO_THROW(graph.add(std::string("wav_sink path=x.") + format)) << format;
+  }
 }
 
 TEST(ElementCrash, AKilledSinkLeavesAPartThatPlays) {

@@ -216,8 +216,8 @@ TEST_P(ElementFiles, RawNumbersOfEveryTypeComeAndGoUnchanged) {
   for (const auto& [type, bytes] : types) {
     write_text(dir_ / "in.raw", bytes);
     Graph graph;
-    graph.chain({"raw_source channels=2 rate=8000 block=700 type=" + type + " path=" + (dir_ / "in.raw"),
-                 "raw_sink type=" + type + " path=" + (dir_ / "out.raw")});
+    graph.chain({"raw_source channels=2 rate=8000 block=700 sample=" + type + " path=" + (dir_ / "in.raw"),
+                 "raw_sink sample=" + type + " path=" + (dir_ / "out.raw")});
     graph.run(GetParam());
     EXPECT_TRUE(read_text(dir_ / "out.raw") == bytes) << type;
   }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -292,6 +293,44 @@ TEST_P(Elements, ChecksumDependsOnPayloadCutTimeSpecAndFlags) {
   EXPECT_EQ(sums.size(), 6);
 }
 
+// A type that the library does not know, as a value, too large for the descriptor, and in blocks.
+struct Reading {
+  std::int64_t id = 0;
+  std::array<float, 6> values{};
+};
+std::vector<Frame> readings() {
+  const std::vector<Reading> block(3, Reading{2, {1, 2, 3, 4, 5, 6}});
+  return {Frame::of(Reading{1, {6, 5, 4, 3, 2, 1}}), Frame::copy_of<Reading>(block),
+          Frame::of(Reading{3}, {.eos = true})};
+}
+
+TEST_P(Elements, ChecksumTakesEveryTypeWhoseBytesAreItsValue) {
+  const auto line = checksum(GetParam(), dir_, readings());
+  EXPECT_THAT(line, testing::EndsWith(" 3 160\n"));
+  EXPECT_EQ(line, checksum(Mode::main, dir_, readings()));
+  EXPECT_THAT(checksum(GetParam(), dir_, {Frame::of(true), Frame::of(std::int16_t{2}, {.eos = true})}),
+              testing::EndsWith(" 2 3\n"));
+}
+
+TEST_P(Elements, RawSinkWritesEveryTypeWhoseBytesAreItsValue) {
+  Graph graph;
+  graph.chain({"raw_sink path=" + (dir_ / "out")}, &graph.source(readings()));
+  graph.run(GetParam());
+  std::string expected;
+  for (const Frame& frame : readings())
+    expected.append(reinterpret_cast<const char*>(frame.bytes().data()), frame.bytes().size());
+  EXPECT_EQ(read_text(dir_ / "out"), expected);
+}
+
+TEST_P(Elements, ValuesThatAreMoreThanTheirBytesAreRefused) {
+  for (const char* sink : {"checksum_sink", "raw_sink"}) {
+    Graph graph;
+    graph.chain({std::string(sink) + " path=" + (dir_ / "out")},
+                &graph.source({Frame::of(std::string("text"), {.eos = true})}));
+    EXPECT_THAT(graph.failure(GetParam(), sink), HasSubstr("is more than its bytes; send numbers")) << sink;
+  }
+}
+
 TEST_P(Elements, SamplesOfAnotherTypeAreRefusedByName) {
   for (const char* element : {"bandpass low=300 high=3400", "gain", "level", "stft"}) {
     Graph graph;
@@ -327,6 +366,9 @@ TEST(ElementTypes, SayWhatTheirParametersMean) {
   for (const ElementType* type : types) {
     EXPECT_FALSE(type->summary.empty()) << type->name;
     for (const Parameter& parameter : type->parameters) {
+      EXPECT_THAT((std::vector<std::string>{"type", "name", "mode", "queue", "lane"}),
+                  testing::Not(testing::Contains(parameter.name)))
+          << "pipelines keep it for themselves: " << type->name << "." << parameter.name;
       EXPECT_FALSE(parameter.help.empty()) << type->name << "." << parameter.name;
       if (!parameter.fallback) continue;
       EXPECT_EQ(parameter.fallback->index(), static_cast<std::size_t>(parameter.type))
@@ -334,7 +376,7 @@ TEST(ElementTypes, SayWhatTheirParametersMean) {
     }
   }
   for (const char* name :
-       {"bandpass", "busy", "checksum_sink", "count_source", "gain", "level", "null_sink", "null_source",
+       {"bandpass", "busy", "checksum_sink", "convert", "count_source", "gain", "level", "null_sink", "null_source",
         "raw_sink", "raw_source", "spectrogram", "stft", "wav_sink", "wav_source"})
     EXPECT_NE(find_element_type(name), nullptr) << name;
 }

@@ -193,6 +193,19 @@ TEST(Settings, ArriveInTheirTypes) {
   EXPECT_EQ(given.get<double>("ratio"), 3.0);
 }
 
+TEST(Settings, NameTheSamplesOfRawStreamsInEveryNotation) {
+  const auto sample = [](const Description& description) {
+    const auto pipeline = build_pipeline(description);
+    return (*pipeline)["raw_source0"].options().worker_argdict.get<std::string>("sample");
+  };
+  EXPECT_EQ(sample(parse_text("raw_source sample=i16 ! raw_sink sample=i16")), "i16");
+  EXPECT_EQ(sample(parse_toml("[[element]]\ntype = 'raw_source'\nsample = 'i16'\n[[element]]\ntype = 'raw_sink'\n"
+                              "[[link]]\nfrom = 'raw_source0'\nto = 'raw_sink0'\n",
+                              "p.toml")),
+            "i16");
+  EXPECT_EQ(sample(read_description("raw_source ! raw_sink", {"raw_source0.sample=i16"})), "i16");
+}
+
 TEST(Settings, OfEveryElementAreModeQueueAndLane) {
   const auto pipeline = build_pipeline(parse_text("t_source ! t_worker mode=thread queue=7 lane=3"));
   const ElementOptions& options = worker_of(*pipeline).options();
@@ -328,7 +341,7 @@ TEST_F(Command, ListsTheElements) {
   const Ended ended = weir_command({"inspect"});
   EXPECT_EQ(ended.code, 0);
   for (const char* name :
-       {"bandpass", "busy", "checksum_sink", "count_source", "gain", "level", "null_sink", "null_source",
+       {"bandpass", "busy", "checksum_sink", "convert", "count_source", "gain", "level", "null_sink", "null_source",
         "raw_sink", "raw_source", "spectrogram", "stft", "wav_sink", "wav_source"})
     EXPECT_THAT(ended.out, HasSubstr("\n" + std::string(name) + " ")) << name;
 }
@@ -352,6 +365,14 @@ TEST_F(Command, ChecksWithoutRunning) {
   EXPECT_EQ(ended.out, "ok: 3 elements, 2 links\n");
   EXPECT_EQ(ended.err, "");
   EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST_F(Command, ChecksWhatParametersAreToOneAnother) {
+  EXPECT_EQ(refusal({"check", "wav_source path=a.wav ! bandpass name=band low=3400 high=300 ! null_sink"}),
+            "weir: pipeline text:1:25: element 'band' (bandpass): high (300 Hz) must be above low (3400 Hz); raise "
+            "high, or lower low\n"
+            "wav_source path=a.wav ! bandpass name=band low=3400 high=300 ! null_sink\n"
+            "                        ^\n");
 }
 
 TEST_F(Command, TellsAllProblemsEachWithItsPlace) {

@@ -30,31 +30,14 @@ constexpr int kEdgeLobes = 4;              // beside an edge, where the ripple i
 constexpr int kEdgePerLobe = 32;           // ... as many per lobe
 constexpr double kGridAllowance = 1.02;    // how much higher the response may be between them
 
-[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("band pass: " + what); }
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
 
-void check(const BandpassSpec& spec, double rate_hz) {
-  const auto [low, high, transition, attenuation] = spec;
+void check_rate(const BandpassSpec& spec, double rate_hz) {
   if (!(rate_hz > 0) || !std::isfinite(rate_hz))
     refuse(fmt::format("the rate must be above 0 Hz, it is {}", rate_hz));
-  if (!(low > 0)) refuse(fmt::format("low must be above 0 Hz, it is {}", low));
-  if (!(high > low)) refuse(fmt::format("high ({} Hz) must be above low ({} Hz)", high, low));
-  if (!(high < rate_hz / 2)) {
-    refuse(fmt::format("high ({} Hz) must be below half the rate, {} Hz; lower it, or raise the rate", high,
-                       rate_hz / 2));
-  }
-  if (!(transition >= 0)) {
-    refuse(fmt::format("transition must be above 0 Hz, it is {}; leave it out for {} Hz", transition,
-                       transition_width({low, high})));
-  }
-  if (transition > low) {
-    refuse(
-        fmt::format("transition ({} Hz) must not be above low ({} Hz): the lower stop band would begin below "
-                    "0 Hz; leave it out for {} Hz",
-                    transition, low, transition_width({low, high})));
-  }
-  if (!(attenuation >= kMinAttenuation && attenuation <= kMaxAttenuation)) {
-    refuse(fmt::format("attenuation must be {} to {} dB, it is {}", kMinAttenuation, kMaxAttenuation,
-                       attenuation));
+  if (!(spec.high_hz < rate_hz / 2)) {
+    refuse(fmt::format("high ({} Hz) must be below half the rate, {} Hz; lower it, or raise the rate",
+                       spec.high_hz, rate_hz / 2));
   }
 }
 
@@ -124,12 +107,34 @@ bool holds_everywhere(const Edges& edges, std::span<const float> taps) {
 
 }  // namespace
 
+void check_bandpass(const BandpassSpec& spec) {
+  const auto [low, high, transition, attenuation] = spec;
+  if (!(low > 0)) refuse(fmt::format("low must be above 0 Hz, it is {}; raise it", low));
+  if (!(high > low))
+    refuse(fmt::format("high ({} Hz) must be above low ({} Hz); raise high, or lower low", high, low));
+  if (!(transition >= 0)) {
+    refuse(fmt::format("transition must be above 0 Hz, it is {}; leave it out for {} Hz", transition,
+                       transition_width({low, high})));
+  }
+  if (transition > low) {
+    refuse(
+        fmt::format("transition ({} Hz) must not be above low ({} Hz): the lower stop band would begin below "
+                    "0 Hz; leave it out for {} Hz",
+                    transition, low, transition_width({low, high})));
+  }
+  if (!(attenuation >= kMinAttenuation && attenuation <= kMaxAttenuation)) {
+    refuse(fmt::format("attenuation must be {} to {} dB, it is {}", kMinAttenuation, kMaxAttenuation,
+                       attenuation));
+  }
+}
+
 double transition_width(const BandpassSpec& spec) noexcept {
   return spec.transition_hz != 0 ? spec.transition_hz : std::min(spec.low_hz, spec.high_hz - spec.low_hz) / 4;
 }
 
 std::vector<float> design_bandpass(const BandpassSpec& spec, double rate_hz) {
-  check(spec, rate_hz);
+  check_bandpass(spec);
+  check_rate(spec, rate_hz);
   const double width = transition_width(spec);
   const Edges edges{(spec.low_hz - width) / rate_hz, spec.low_hz / rate_hz, spec.high_hz / rate_hz,
                     (spec.high_hz + width) / rate_hz, std::pow(10, -spec.attenuation_db / 20)};

@@ -23,6 +23,9 @@ struct BandpassSpec {
   double attenuation_db = 60;  // 20 ... 140
 };
 
+// Throws std::invalid_argument, saying what to change, if the spec contradicts itself, whatever the rate.
+void check_bandpass(const BandpassSpec& spec);
+
 // The transition width that the spec stands for, in Hz.
 [[nodiscard]] double transition_width(const BandpassSpec& spec) noexcept;
 

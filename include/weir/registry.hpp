@@ -19,6 +19,9 @@ namespace weir {
 enum class ParameterType : std::uint8_t { boolean, integer, real, text };
 WEIR_API std::string_view to_string(ParameterType type) noexcept;
 
+/// What a text parameter names: nothing in particular, or a file ("-": a standard stream; empty: none).
+enum class PathUse : std::uint8_t { none, reads, writes };
+
 /// One parameter of an element type; it arrives in worker_argdict under its name.
 struct Parameter {
   std::string name;
@@ -29,6 +32,7 @@ struct Parameter {
   std::optional<double> max = {};
   std::vector<std::string> choices = {};  ///< of texts; empty: any
   std::string unit = {};
+  PathUse path = PathUse::none;
 };
 
 struct ElementType {
@@ -39,6 +43,8 @@ struct ElementType {
   bool more_sink_pads = false;    ///< others are made as they are named in links
   bool more_source_pads = false;
   std::vector<Parameter> parameters = {};
+  /// What the parameters must be to one another: throws, with a message that says what to do. Null: anything goes.
+  std::function<void(const Dict& parameters)> check = {};
   /// Makes one in the pipeline, from checked parameters in options.worker_argdict and with all its pads named.
   std::function<Element&(Pipeline&, ElementOptions)> make = {};
 };
@@ -52,7 +58,7 @@ struct ElementType {
 /// spell, checks ranges. Throws ParameterError that names the element and the parameter and says what is allowed.
 [[nodiscard]] WEIR_API Dict fit_parameters(const ElementType& type, std::string_view element_name, const Dict& given);
 
-/// Makes an element of a registered type: fits `options.worker_argdict`, adds the type's pads, and makes it.
+/// Makes an element of a registered type: fits and checks `options.worker_argdict`, adds the type's pads, and makes it.
 /// Throws ParameterError, GraphError.
 WEIR_API Element& make_element(Pipeline& pipeline, std::string_view type, ElementOptions options);
 

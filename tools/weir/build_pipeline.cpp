@@ -9,6 +9,7 @@
 #include "tools/weir/description_parts.hpp"
 #include "tools/weir/graph.hpp"
 #include "tools/weir/settings.hpp"
+#include "tools/weir/used_files.hpp"
 
 namespace weir::tool {
 namespace {
@@ -55,6 +56,7 @@ std::unique_ptr<Pipeline> build_pipeline(const Description& description) {
   for (const Node& node : graph.nodes)
     options.push_back(node.type == nullptr ? ElementOptions{}
                                            : options_of(*node.element, *node.type, problems));
+  check_shared_files(description, problems);
 
   auto pipeline = std::make_unique<Pipeline>();
   if (problems.empty()) make_elements(*pipeline, graph, std::move(options), problems);

@@ -23,6 +23,7 @@
 #include "tools/weir/report_text.hpp"
 #include "tools/weir/session.hpp"
 #include "tools/weir/suggest.hpp"
+#include "tools/weir/used_files.hpp"
 
 namespace weir::tool {
 namespace {
@@ -106,6 +107,7 @@ ExitCode run_command(const Arguments& arguments) {
 ExitCode check_command(const Arguments& arguments) {
   const Description description = read_description(arguments.pipeline, arguments.overrides);
   (void)build_pipeline(description);
+  say(find_unusable_files(description), arguments.pipeline);
   return print("ok: " + counted(description.elements.size(), "element") + ", " +
                    counted(description.links.size(), "link") + "\n",
                kOk);

@@ -8,40 +8,14 @@
 #include <stdexcept>
 #include <system_error>
 
-#include <weir/registry.hpp>
-
 #include "tools/weir/description_parts.hpp"
 #include "tools/weir/settings.hpp"
+#include "tools/weir/used_files.hpp"
 
 namespace weir::tool {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kPath = "path";
-constexpr const char* kStandardStream = "-";
-
-/// What the element's parameter `path` says; nothing if it has none.
-std::optional<std::string> path_of(const ElementDescription& element) {
-  const ElementType* type = find_element_type(element.type);
-  if (type == nullptr) return std::nullopt;
-  const auto parameter = std::ranges::find(type->parameters, kPath, &Parameter::name);
-  if (parameter == type->parameters.end() || parameter->type != ParameterType::text) return std::nullopt;
-  const auto setting = std::ranges::find(element.settings, kPath, &Setting::name);
-  if (setting != element.settings.end()) return setting->text;
-  return parameter->fallback ? std::optional(to_string(*parameter->fallback)) : std::nullopt;
-}
-
-bool is_sink(const ElementDescription& element) {
-  const ElementType* type = find_element_type(element.type);
-  return type != nullptr && type->source_pads.empty() && !type->more_source_pads;
-}
-
-bool may_be_regular_file(const std::string& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  return !path.empty() && (fs::is_regular_file(status) || !fs::exists(status));
-}
 
 fs::path make_directory_beside(const std::string& path) {
   const fs::path parent = fs::path(path).parent_path();
@@ -83,31 +57,29 @@ OutputVerdict compare_files(const std::string& element, const std::string& path,
 }  // namespace
 
 bool writes_stdout(const Description& description) {
-  return std::ranges::any_of(description.elements, [](const ElementDescription& element) {
-    return is_sink(element) && path_of(element) == kStandardStream;
+  return std::ranges::any_of(used_files(description), [](const UsedFile& file) {
+    return file.use == PathUse::writes && file.path == kStandardStream;
   });
 }
 
 void refuse_standard_streams(const Description& description) {
-  for (const ElementDescription& element : description.elements) {
-    if (path_of(element) != kStandardStream) continue;
-    const auto setting = std::ranges::find(element.settings, kPath, &Setting::name);
-    throw DescriptionError(
-        setting != element.settings.end() ? setting->where : element.where,
-        "element " + tool::quoted(element.name) +  // not std::quoted
-            " has path=-, a standard stream, which several runs can't share; with --compare or "
-            "--repeat give it a file");
+  for (const UsedFile& file : used_files(description)) {
+    if (file.path != kStandardStream) continue;
+    throw DescriptionError(file.where, "element " + tool::quoted(file.element) +  // not std::quoted
+                                           " has " + file.parameter +
+                                           "=-, a standard stream, which several runs can't share; with "
+                                           "--compare or --repeat give it a file");
   }
 }
 
 TwinOutputs::TwinOutputs(const Description& description) {
   std::vector<fs::path> directories;
   try {
-    for (const ElementDescription& element : description.elements) {
-      const std::optional<std::string> path = path_of(element);
-      if (!path || !is_sink(element) || !may_be_regular_file(*path)) continue;
-      directories.push_back(make_directory_beside(*path));
-      twins_.push_back({element.name, *path, directories.back() / fs::path(*path).filename()});
+    for (const UsedFile& file : used_files(description)) {
+      if (file.use != PathUse::writes || !may_be_regular_file(file.path)) continue;
+      directories.push_back(make_directory_beside(file.path));
+      twins_.push_back(
+          {file.element, file.parameter, file.path, directories.back() / fs::path(file.path).filename()});
     }
     if (!directories.empty()) janitor_.emplace(directories);
   } catch (...) {
@@ -121,7 +93,7 @@ Description TwinOutputs::redirected(Description description) const {
   for (const Twin& twin : twins_) {
     const auto element = std::ranges::find(description.elements, twin.element, &ElementDescription::name);
     const std::string path = twin.twin.string();
-    put_setting(*element, {.name = kPath, .value = path, .text = path, .where = element->where});
+    put_setting(*element, {.name = twin.parameter, .value = path, .text = path, .where = element->where});
   }
   return description;
 }

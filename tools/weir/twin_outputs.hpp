@@ -13,7 +13,7 @@
 
 namespace weir::tool {
 
-/// Sinks that write to the standard output.
+/// Whether an element writes to the standard output.
 bool writes_stdout(const Description& description);
 
 /// Throws DescriptionError if an element reads or writes a standard stream, which can be done once only.
@@ -31,7 +31,7 @@ struct OutputVerdict {
 
 class TwinOutputs {
  public:
-  /// Finds the sinks with a parameter `path` that names a file; devices and pipes are left as they are.
+  /// Finds the files that elements write; devices and pipes are left as they are.
   /// Throws std::runtime_error where there can be no directory beside one.
   explicit TwinOutputs(const Description& description);
 
@@ -43,6 +43,7 @@ class TwinOutputs {
  private:
   struct Twin {
     std::string element;
+    std::string parameter;
     std::string path;
     std::filesystem::path twin;
   };

@@ -1,0 +1,36 @@
+// The files that elements read and write, by the parameters that name them, and what is wrong with them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <weir/registry.hpp>
+
+#include "tools/weir/description.hpp"
+
+namespace weir::tool {
+
+inline constexpr const char* kStandardStream = "-";
+
+struct UsedFile {
+  std::string element;
+  std::string parameter;
+  std::string path;  ///< never empty
+  PathUse use = PathUse::none;
+  Where where;  ///< of the setting, or of the element if it is the default
+};
+
+/// In the order of the elements. Elements of unknown types use none.
+std::vector<UsedFile> used_files(const Description& description);
+
+/// Whether the path names a regular file, or may come to.
+bool may_be_regular_file(const std::string& path);
+
+/// Elements that would be in each other's way: two write one file, one writes what another reads, two read the
+/// standard input.
+void check_shared_files(const Description& description, std::vector<DescriptionError>& problems);
+
+/// What a run would fail at as the files are now: inputs that are missing or empty, outputs that can't be written.
+std::vector<DescriptionError> find_unusable_files(const Description& description);
+
+}  // namespace weir::tool
