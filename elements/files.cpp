@@ -51,23 +51,25 @@ class WithoutSigpipe {
   bool was_pending_;
 };
 
+std::string quoted(const std::string& path) { return "'" + path + "'"; }
+
 }  // namespace
 
-void fail_file(std::string_view verb, const std::string& path, int error, std::string_view advice) {
-  throw Error(fmt::format("can't {} '{}': {}; {}", verb, path, std::strerror(error), advice));
+void fail_file(std::string_view verb, const std::string& name, int error, std::string_view advice) {
+  throw Error(fmt::format("can't {} {}: {}; {}", verb, name, std::strerror(error), advice));
 }
 
 void check_output(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) {
-    if (S_ISDIR(status.st_mode)) fail_file("write", path, EISDIR, "path= takes a file");
-    if (::access(path.c_str(), W_OK) != 0) fail_file("write", path, errno, kOutputAdvice);
+    if (S_ISDIR(status.st_mode)) fail_file("write", quoted(path), EISDIR, "path= takes a file");
+    if (::access(path.c_str(), W_OK) != 0) fail_file("write", quoted(path), errno, kOutputAdvice);
     return;
   }
-  if (errno != ENOENT || path.empty()) fail_file("write", path, errno, kOutputAdvice);
+  if (errno != ENOENT || path.empty()) fail_file("write", quoted(path), errno, kOutputAdvice);
   const std::string parent = std::filesystem::path(path).parent_path().string();
   if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) return;
-  fail_file("write", path, errno, errno == ENOENT ? "make its directory first" : kOutputAdvice);
+  fail_file("write", quoted(path), errno, errno == ENOENT ? "make its directory first" : kOutputAdvice);
 }
 
 int FileDescriptor::close() noexcept {
@@ -75,14 +77,14 @@ int FileDescriptor::close() noexcept {
   return fd <= STDERR_FILENO || ::close(fd) == 0 ? 0 : errno;
 }
 
-InputFile::InputFile(const std::string& path) : path_(path), fd_(STDIN_FILENO) {
+InputFile::InputFile(const std::string& path) : name_(path == "-" ? "the standard input" : quoted(path)), fd_(STDIN_FILENO) {
   if (path != "-") fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
-  if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", path, errno, "check path=");
-  if (S_ISDIR(status.st_mode)) fail_file("read", path, EISDIR, "path= takes a file");
+  if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", name_, errno, "check path=");
+  if (S_ISDIR(status.st_mode)) fail_file("read", name_, EISDIR, "path= takes a file");
   if (!S_ISREG(status.st_mode)) return;
   size_ = static_cast<std::uint64_t>(status.st_size);
-  if (*size_ == 0) throw Error(fmt::format("'{}' is empty; path= takes a file with samples in it", path));
+  if (*size_ == 0) throw Error(fmt::format("{} is empty; path= takes a file with samples in it", name_));
 }
 
 std::optional<std::size_t> InputFile::read(std::span<std::byte> bytes) {
@@ -91,25 +93,29 @@ std::optional<std::size_t> InputFile::read(std::span<std::byte> bytes) {
     const ssize_t count = ::read(fd(), bytes.data(), bytes.size());
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno == EAGAIN) return std::nullopt;  // a descriptor that the host made non-blocking
-    if (errno != EINTR) fail_file("read", path_, errno, "check the file and its disk");
+    if (errno != EINTR) fail_file("read", name_, errno, "check the file and its disk");
   }
 }
 
-OutputFile::OutputFile(const std::string& path) : path_(path), target_(path), fd_(STDOUT_FILENO) {
+OutputFile::OutputFile(const std::string& path)
+    : path_(path),
+      name_(path == "-" ? "the standard output" : quoted(path)),
+      target_(path),
+      fd_(STDOUT_FILENO) {
   struct stat status {};
   if (path != "-") {
     check_output(path);
     const bool exists = ::stat(path.c_str(), &status) == 0;
     if (exists && !S_ISREG(status.st_mode)) {
       fd_.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-      if (fd_.get() < 0) fail_file("open", path, errno, kOutputAdvice);
+      if (fd_.get() < 0) fail_file("open", name_, errno, kOutputAdvice);
     } else {
       if (exists) target_ = std::filesystem::canonical(path).string();
       open_part();
       if (exists) (void)::fchmod(fd_.get(), status.st_mode & 0777);  // as the file that it replaces
     }
   }
-  if (::fstat(fd_.get(), &status) != 0) fail_file("write", path, errno, kOutputAdvice);
+  if (::fstat(fd_.get(), &status) != 0) fail_file("write", name_, errno, kOutputAdvice);
   const bool regular = S_ISREG(status.st_mode);
   seekable_ = path != "-" && ::lseek(fd_.get(), 0, SEEK_CUR) >= 0;
   waits_ = !regular && !seekable_;
@@ -118,7 +124,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path), target_(path), fd
 void OutputFile::open_part() {
   part_ = target_ + ".part";
   fd_.reset(::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
-  if (fd_.get() < 0) fail_file("open", part_, errno, kOutputAdvice);
+  if (fd_.get() < 0) fail_file("open", quoted(part_), errno, kOutputAdvice);
   struct stat opened {
   }, named{};
   const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_.get(), &opened) == 0 &&
@@ -126,11 +132,11 @@ void OutputFile::open_part() {
   if (!locked) {
     const std::string part = std::exchange(part_, {});
     throw Error(
-        fmt::format("can't write '{}': another element or program is writing it (it holds '{}'); give each "
+        fmt::format("can't write {}: another element or program is writing it (it holds '{}'); give each "
                     "a path= of its own",
-                    path_, part));
+                    name_, part));
   }
-  if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", part_, errno, kOutputAdvice);
+  if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", quoted(part_), errno, kOutputAdvice);
 }
 
 OutputFile::~OutputFile() {
@@ -184,7 +190,7 @@ void OutputFile::fail() const {
                        : error_ == ENOSPC ? "make room, or choose another path="
                                           : "check path= and its disk";
   if (!part_.empty() && size_ != 0) advice += fmt::format("; what was written so far is in '{}'", part_);
-  fail_file("write", path_ == "-" ? "standard output" : path_, error_, advice);
+  fail_file("write", name_, error_, advice);
 }
 
 void OutputFile::commit() {

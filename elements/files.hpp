@@ -13,8 +13,8 @@
 
 namespace weir::elements {
 
-/// Throws Error: "can't <verb> '<path>': <what errno means>; <advice>".
-[[noreturn]] void fail_file(std::string_view verb, const std::string& path, int error,
+/// Throws Error: "can't <verb> <name>: <what errno means>; <advice>".
+[[noreturn]] void fail_file(std::string_view verb, const std::string& name, int error,
                             std::string_view advice);
 
 /// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there.
@@ -40,7 +40,8 @@ class InputFile {
  public:
   explicit InputFile(const std::string& path);
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// For messages: the path in quotes, or "the standard input".
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// Bytes in it; nothing for what is not a regular file.
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept { return size_; }
   /// Reads up to bytes.size(), 0 at the end. Nothing: none came for a tenth of a second, from a pipe say, and
@@ -48,7 +49,7 @@ class InputFile {
   std::optional<std::size_t> read(std::span<std::byte> bytes);
 
  private:
-  std::string path_;
+  std::string name_;
   FileDescriptor fd_;
   std::optional<std::uint64_t> size_;
 };
@@ -67,6 +68,8 @@ class OutputFile {
   OutputFile& operator=(const OutputFile&) = delete;
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// For messages: the path in quotes, or "the standard output".
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   /// Whether write_at() may go back.
   [[nodiscard]] bool seekable() const noexcept { return seekable_; }
@@ -87,6 +90,7 @@ class OutputFile {
   void write_some(std::span<const std::byte>& bytes, WorkerContext& ctx);
 
   std::string path_;
+  std::string name_;
   std::string target_;  // the file itself, where path is a symbolic link
   std::string part_;    // empty: path is written directly
   FileDescriptor fd_;

@@ -84,9 +84,9 @@ class Reader {
 
   [[noreturn]] void cut_off(std::size_t left_over) const {
     throw Error(fmt::format(
-        "'{}' ends within a sample: {} channels of {} take {} bytes, {} are left over; check "
+        "{} ends within a sample: {} channel{} of {} take{} {} bytes, {} are left over; check "
         "sample= and channels=, or get the file whole",
-        file_.path(), channels_, type_.name, instant_bytes(), left_over));
+        file_.name(), channels_, channels_ == 1 ? "" : "s", type_.name, channels_ == 1 ? "s" : "", instant_bytes(), left_over));
   }
 
   InputFile file_;

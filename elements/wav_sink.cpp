@@ -60,6 +60,9 @@ std::vector<std::string> choices(const auto& table, auto name) {
 }
 
 const Format& format_of(const std::string& path, std::string name) {
+  if (path == "-")
+    throw Error("audio does not go to the standard output, as its header is completed at the end; give path= a "
+                "file, or use raw_sink");
   if (name == "auto") {
     name = std::filesystem::path(path).extension().string();
     if (!name.empty()) name.erase(0, 1);

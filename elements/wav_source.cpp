@@ -63,7 +63,7 @@ class Reader {
         sf_readf_float(sound_.get(), frame.data<float>().data(), static_cast<sf_count_t>(block_));
     const bool failed = sf_error(sound_.get()) != SF_ERR_NO_ERROR;
     if (failed && !at_end_of_file())
-      throw Error(fmt::format("'{}' is damaged after {} samples ({}); get it whole", file_.path(), position_,
+      throw Error(fmt::format("{} is damaged after {} samples ({}); get it whole", file_.name(), position_,
                               sf_strerror(sound_.get())));
     const auto instants = static_cast<std::size_t>(count);
     position_ += count;
@@ -84,18 +84,18 @@ class Reader {
   [[noreturn]] void refuse() const {
     const int error = sf_error(nullptr);
     throw Error(
-        fmt::format("can't read '{}' as audio: {} path= takes a whole file of a format that libsndfile knows "
+        fmt::format("can't read {} as audio: {} path= takes a whole file of a format that libsndfile knows "
                     "(WAV, AIFF, FLAC, Ogg, ...); raw_source reads bare samples",
-                    file_.path(), sf_error_number(error)));
+                    file_.name(), sf_error_number(error)));
   }
   void truncated() const {
     if (allow_truncated_) return;
     const std::string length =
         position_ > 0 ? fmt::format(" after {} of {} samples", position_, info_.frames) : "";
     throw Error(fmt::format(
-        "'{}' is truncated: it ends{} before its header says; get it whole, or take what there is "
+        "{} is truncated: it ends{} before its header says; get it whole, or take what there is "
         "with allow_truncated=true",
-        file_.path(), length));
+        file_.name(), length));
   }
 
   InputFile file_;

@@ -6,14 +6,14 @@ namespace weir {
 
 namespace {
 
-/// Where, how far, and what. The type only where it says more: weir's own messages need none, and the message of a
-/// std::bad_alloc is its name.
+/// Where, how far, and what. The type only where it is the user's own: the messages of weir's and of the standard
+/// library's say what there is to say.
 std::string describe_throw(const std::string& element, const std::string& pad, std::uint64_t frame,
                            const std::string& type, const std::string& message) {
   std::string text = "element '" + element + "'";
   if (frame > 0) text += (pad.empty() ? "" : ", pad '" + pad + "'") + ", frame " + std::to_string(frame);
   text += ": " + message;
-  return type.starts_with("weir::") || type == message ? text : text + " (" + type + ")";
+  return type.starts_with("weir::") || type.starts_with("std::") ? text : text + " (" + type + ")";
 }
 
 }  // namespace

@@ -190,7 +190,7 @@ TEST_P(ElementErrors, AReaderThatHasGoneIsAnErrorAndNoSignal) {
   const std::string message = failure_of_sink("raw_sink");
   ::dup2(before, STDOUT_FILENO);
   ::close(before);
-  EXPECT_THAT(message, HasSubstr("can't write 'standard output': Broken pipe; what reads it has ended"));
+  EXPECT_THAT(message, HasSubstr("can't write the standard output: Broken pipe; what reads it has ended"));
 }
 
 TEST_P(ElementErrors, AnErrorElsewhereLeavesAPartThatPlays) {

@@ -308,8 +308,8 @@ TEST_P(Elements, ChecksumTakesEveryTypeWhoseBytesAreItsValue) {
   const auto line = checksum(GetParam(), dir_, readings());
   EXPECT_THAT(line, testing::EndsWith(" 3 160\n"));
   EXPECT_EQ(line, checksum(Mode::main, dir_, readings()));
-  EXPECT_THAT(checksum(GetParam(), dir_, {Frame::of(true), Frame::of(std::int16_t{2}, {.eos = true})}),
-              testing::EndsWith(" 2 3\n"));
+  EXPECT_THAT(checksum(GetParam(), dir_, {Frame::of(std::int16_t{1}), Frame::of(std::int16_t{2}, {.eos = true})}),
+              testing::EndsWith(" 2 4\n"));
 }
 
 TEST_P(Elements, RawSinkWritesEveryTypeWhoseBytesAreItsValue) {

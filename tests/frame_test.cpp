@@ -772,11 +772,15 @@ TEST_P(Hops, KeepALargeValueOfATypeThatIsTriviallyCopyable) {
 TEST_P(Hops, KeepTheBytesOfEveryPayloadThatHasThem) {
   Matrix matrix{};
   matrix.m[15] = 7;
-  EXPECT_EQ(raw_bytes_of(hop_(Frame::of(std::int16_t{-2}))), raw(std::int16_t{-2}));
-  EXPECT_EQ(raw_bytes_of(hop_(Frame::of(Point{1, 2}))), raw(Point{1, 2}));
-  EXPECT_EQ(raw_bytes_of(hop_(Frame::of(matrix))), raw(matrix));
-  EXPECT_EQ(raw_bytes_of(hop_(block_of<Matrix>({matrix, matrix}))), raw(matrix) + raw(matrix));
-  EXPECT_THROW((void)hop_(Frame::of(Named{"name", 5})).bytes(), PayloadError);
+  const auto across = [](Frame frame) {
+    Hop hop(GetParam());
+    return raw_bytes_of(hop(std::move(frame)));
+  };
+  EXPECT_EQ(across(Frame::of(std::int16_t{-2})), raw(std::int16_t{-2}));
+  EXPECT_EQ(across(Frame::of(Point{1, 2})), raw(Point{1, 2}));
+  EXPECT_EQ(across(Frame::of(matrix)), raw(matrix));
+  EXPECT_EQ(across(block_of<Matrix>({matrix, matrix})), raw(matrix) + raw(matrix));
+  EXPECT_THROW((void)across(Frame::of(Named{"name", 5})), PayloadError);
 }
 
 TEST_P(Hops, ShareAnEncodedValueBetweenCopies) {

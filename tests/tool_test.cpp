@@ -360,7 +360,7 @@ TEST_F(Command, DescribesAnElement) {
 TEST_F(Command, ChecksWithoutRunning) {
   const std::string out = path("out.raw");
   const Ended ended =
-      weir_command({"check", "wav_source path=nowhere.wav ! gain name=g ! raw_sink path=" + out});
+      weir_command({"check", "wav_source path=" + write("in.wav", "no sound") + " ! gain name=g ! raw_sink path=" + out});
   EXPECT_EQ(ended.code, 0);
   EXPECT_EQ(ended.out, "ok: 3 elements, 2 links\n");
   EXPECT_EQ(ended.err, "");
