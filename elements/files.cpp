@@ -51,7 +51,7 @@ class WithoutSigpipe {
   bool was_pending_;
 };
 
-std::string quoted(const std::string& path) { return "'" + path + "'"; }
+std::string in_quotes(const std::string& path) { return "'" + path + "'"; }
 
 }  // namespace
 
@@ -62,14 +62,14 @@ void fail_file(std::string_view verb, const std::string& name, int error, std::s
 void check_output(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) {
-    if (S_ISDIR(status.st_mode)) fail_file("write", quoted(path), EISDIR, "path= takes a file");
-    if (::access(path.c_str(), W_OK) != 0) fail_file("write", quoted(path), errno, kOutputAdvice);
+    if (S_ISDIR(status.st_mode)) fail_file("write", in_quotes(path), EISDIR, "path= takes a file");
+    if (::access(path.c_str(), W_OK) != 0) fail_file("write", in_quotes(path), errno, kOutputAdvice);
     return;
   }
-  if (errno != ENOENT || path.empty()) fail_file("write", quoted(path), errno, kOutputAdvice);
+  if (errno != ENOENT || path.empty()) fail_file("write", in_quotes(path), errno, kOutputAdvice);
   const std::string parent = std::filesystem::path(path).parent_path().string();
   if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) return;
-  fail_file("write", quoted(path), errno, errno == ENOENT ? "make its directory first" : kOutputAdvice);
+  fail_file("write", in_quotes(path), errno, errno == ENOENT ? "make its directory first" : kOutputAdvice);
 }
 
 int FileDescriptor::close() noexcept {
@@ -77,7 +77,7 @@ int FileDescriptor::close() noexcept {
   return fd <= STDERR_FILENO || ::close(fd) == 0 ? 0 : errno;
 }
 
-InputFile::InputFile(const std::string& path) : name_(path == "-" ? "the standard input" : quoted(path)), fd_(STDIN_FILENO) {
+InputFile::InputFile(const std::string& path) : name_(path == "-" ? "the standard input" : in_quotes(path)), fd_(STDIN_FILENO) {
   if (path != "-") fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
   if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", name_, errno, "check path=");
@@ -99,7 +99,7 @@ std::optional<std::size_t> InputFile::read(std::span<std::byte> bytes) {
 
 OutputFile::OutputFile(const std::string& path)
     : path_(path),
-      name_(path == "-" ? "the standard output" : quoted(path)),
+      name_(path == "-" ? "the standard output" : in_quotes(path)),
       target_(path),
       fd_(STDOUT_FILENO) {
   struct stat status {};
@@ -124,7 +124,7 @@ OutputFile::OutputFile(const std::string& path)
 void OutputFile::open_part() {
   part_ = target_ + ".part";
   fd_.reset(::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
-  if (fd_.get() < 0) fail_file("open", quoted(part_), errno, kOutputAdvice);
+  if (fd_.get() < 0) fail_file("open", in_quotes(part_), errno, kOutputAdvice);
   struct stat opened {
   }, named{};
   const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_.get(), &opened) == 0 &&
@@ -136,7 +136,7 @@ void OutputFile::open_part() {
                     "a path= of its own",
                     name_, part));
   }
-  if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", quoted(part_), errno, kOutputAdvice);
+  if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", in_quotes(part_), errno, kOutputAdvice);
 }
 
 OutputFile::~OutputFile() {

@@ -842,6 +842,10 @@ void look_at(Frame frame) {
     const auto items = frame.view<std::uint8_t>();
     return std::accumulate(items.begin(), items.end(), 0);
   });
+  ask([&] {
+    const auto bytes = frame.bytes();
+    return std::accumulate(bytes.begin(), bytes.end(), 0, [](int sum, std::byte b) { return sum + int(b); });
+  });
   ask([&] { return frame.value<std::int64_t>(); });
   ask([&] { return frame.value<std::string>(); });
   ask([&] { return frame.value<Matrix>().m[0]; });
