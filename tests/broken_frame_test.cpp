@@ -1,0 +1,155 @@
+// Frames that a damaged process left in a ring.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <random>
+#include <string>
+
+#include "frames.hpp"
+#include "hop.hpp"
+#include "watch.hpp"
+#include "weir/weir.hpp"
+
+namespace frame_test {
+namespace {
+
+using Access = weir::detail::FrameAccess;
+using testing::AllOf;
+using testing::HasSubstr;
+using weir::Frame;
+using weir::PayloadError;
+using weir::TypeId;
+using weir::detail::Descriptor;
+using weir::detail::Payload;
+using weir::test::thrown;
+
+/// Everything that a user may ask of a frame.
+void look_at(Frame frame) {
+  const auto ask = [](auto&& question) {
+    try {
+      (void)question();
+    } catch (const std::exception&) {
+    }
+  };
+  ask([&] { return frame.count() + frame.metadata().size() + frame.is_shared(); });
+  ask([&] {
+    const auto items = frame.view<std::uint8_t>();
+    return std::accumulate(items.begin(), items.end(), 0);
+  });
+  ask([&] {
+    const auto bytes = frame.bytes();
+    return std::accumulate(bytes.begin(), bytes.end(), 0, [](int sum, std::byte b) { return sum + int(b); });
+  });
+  ask([&] { return frame.value<std::int64_t>(); });
+  ask([&] { return frame.value<std::string>(); });
+  ask([&] { return frame.value<Matrix>().m[0]; });
+  ask([&] { return frame.data<std::uint8_t>().size(); });
+  ask([&] {
+    const std::string* text = frame.value_if<std::string>();
+    return text ? text->size() : 0;
+  });
+}
+
+TEST(BrokenFrame, IsRefusedWithItsMetadataWhereOnlyThatIsBroken) {
+  Hop hop(true);
+  for (const bool has_block : {false, true}) {
+    Frame sent = has_block ? hop.loan(10) : Frame::of(1);
+    Descriptor d = Access::descriptor(sent);
+    Access::forget(sent);
+    d.flags = weir::detail::kMetadata;
+    d.metadata = 0x1234567890;
+    hop.put_raw(d);
+    const auto error = thrown<PayloadError>([&] { (void)hop.take(); });
+    EXPECT_THAT(error->what(),
+                AllOf(HasSubstr("user:snk:in"), HasSubstr("maker:src:out"), HasSubstr("metadata")));
+  }
+  EXPECT_EQ(hop.blocks_lent(), 0u);
+}
+
+TEST(BrokenFrame, IsRefusedWhereItsMetadataIsGarbage) {
+  Hop hop(true);
+  Frame garbage = hop.loan(10);
+  for (int& item : garbage.data<int>()) item = 40;  // its length, and then no dictionary of that length
+  garbage.data<int>()[1] = 0;
+  Frame sent = Frame::of(1);
+  Descriptor d = Access::descriptor(sent);
+  d.flags = weir::detail::kMetadata;
+  d.metadata = Access::descriptor(garbage).block.ref;
+  hop.put_raw(d);
+  const auto error = thrown<PayloadError>([&] { (void)hop.take(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), AllOf(HasSubstr("user:snk:in"), HasSubstr("metadata")));
+}
+
+TEST(BrokenFrame, IsRefusedWhereItSaysThatItIsEncodedAndHasNoBlock) {
+  Hop hop(true);
+  for (const Payload kind : {Payload::none, Payload::scalar}) {
+    Descriptor d;
+    d.kind = kind;
+    d.flags = weir::detail::kEncoded;
+    d.type = static_cast<std::uint32_t>(weir::type_id<std::string>());
+    hop.put_raw(d);
+    EXPECT_THROW(look_at(hop.take()), PayloadError);
+  }
+}
+
+TEST(BrokenFrame, IsRefusedWhereItsEncodingIsLongerThanItsBlock) {
+  Hop hop(true);
+  Frame sent = hop.loan(10);
+  Descriptor d = Access::descriptor(sent);
+  Access::forget(sent);
+  d.flags = weir::detail::kEncoded;
+  d.type = static_cast<std::uint32_t>(weir::type_id<std::string>());
+  d.block.count = 0xffffffff;
+  d.block.item_bytes = 0;
+  hop.put_raw(d);
+  EXPECT_THROW(look_at(hop.take()), PayloadError);
+}
+
+TEST(BrokenFrame, IsRefusedWhereItsPayloadLiesInAnotherProcess) {
+  Hop hop(true);
+  for (const Payload kind :
+       {Payload::heap, Payload::object, static_cast<Payload>(5), static_cast<Payload>(255)}) {
+    Descriptor d;
+    d.kind = kind;
+    d.block = {0x1234567890, 1, 4};
+    hop.put_raw(d);
+    EXPECT_THROW((void)hop.take(), PayloadError);
+  }
+}
+
+TEST(BrokenFrame, HarmsNobodyWhateverItsBytes) {
+  std::mt19937_64 random(1);
+  const auto any = [&] { return random() >> (random() % 64); };
+  int taken = 0, refused = 0;
+  for (const TypeId type :
+       {TypeId::none, TypeId::u8, TypeId::i64, weir::type_id<std::string>(), weir::type_id<Matrix>()}) {
+    Hop hop(true);  // one for each type: a stream keeps it
+    for (int n = 0; n < 20'000; ++n) {
+      Frame sent = hop.loan(random() % 100 + 1);
+      Descriptor d = Access::descriptor(sent);
+      Access::forget(sent);
+      d.type = static_cast<std::uint32_t>(type);
+      d.kind = static_cast<Payload>(random() % 8 ? random() % 3 : any());
+      d.flags = static_cast<std::uint8_t>(random() % 2 ? 0 : random());
+      d.metadata = random() % 2 ? d.block.ref : any();
+      if (random() % 2) d.block.item_bytes = static_cast<std::uint32_t>(random() % 2 ? 1 : any());
+      if (random() % 2) d.block.count = static_cast<std::uint32_t>(any());
+      if (random() % 4 == 0) d.block.ref = any();
+      if (random() % 4 == 0) d.block.ref += any() << 6;
+      hop.put_raw(d);
+      try {
+        look_at(hop.take());
+        ++taken;
+      } catch (const weir::Error&) {
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(taken, 1000);
+  EXPECT_GT(refused, 1000);
+}
+
+}  // namespace
+}  // namespace frame_test
