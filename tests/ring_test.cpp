@@ -1,77 +1,23 @@
 // The ring, over private memory and over a shared segment whose two ends are mapped apart, as in two
-// processes.
+// processes: what one thread sees of it.
 #include <gtest/gtest.h>
 
 #include <array>
 #include <bit>
-#include <csignal>
 #include <cstring>
 #include <deque>
-#include <new>
 #include <random>
-#include <thread>
-#include <utility>
 
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "shm/doorbell.hpp"
-#include "shm/ring.hpp"
-#include "shm/segment.hpp"
-#include "watch.hpp"
+#include "rings.hpp"
 
 namespace weir::shm {
 namespace {
 
-using detail::Descriptor;
-using test::Watchdog;
-using namespace std::chrono_literals;
-using Sharing = Segment::Sharing;
+TYPED_TEST_SUITE(Ring, Storages, StorageNames);
 
 constexpr std::size_t kLimits[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 33, 100};
-
-/// A frame whose every field but `home` follows from its number, so that a torn or mixed one shows.
-Descriptor numbered(std::uint64_t n) {
-  const std::uint64_t hash = (n + 1) * 0x9e3779b97f4a7c15u;
-  Descriptor d;
-  d.sequence = n;
-  d.time = static_cast<std::int64_t>(hash);
-  d.origin = static_cast<std::uint32_t>(hash >> 7);
-  d.type = static_cast<std::uint32_t>(hash >> 13);
-  d.rate = static_cast<std::uint32_t>(hash >> 19);
-  d.channels = static_cast<std::uint16_t>(hash >> 23);
-  d.flags = static_cast<std::uint8_t>(hash >> 29);
-  d.kind = static_cast<detail::Payload>(hash >> 31);
-  d.metadata = ~hash;
-  std::memcpy(d.scalar, &hash, sizeof hash);
-  std::memcpy(d.scalar + sizeof hash, &d.metadata, sizeof d.metadata);
-  return d;
-}
-
-bool is_numbered(const Descriptor& d, std::uint64_t n) {
-  const Descriptor wanted = numbered(n);
-  return std::memcmp(reinterpret_cast<const std::byte*>(&d) + sizeof d.home,
-                     reinterpret_cast<const std::byte*>(&wanted) + sizeof d.home,
-                     sizeof d - sizeof d.home) == 0;
-}
-
-/// Memory for a ring, as its producer and its consumer map it.
-struct Storage {
-  Storage(Sharing sharing, std::size_t limit, std::size_t spare = 0)
-      : created(Segment::create(sharing, ring_bytes(limit) + spare, "ring test")) {
-    create_ring(created.data(), limit);
-    if (sharing == Sharing::shared)
-      attached = Segment::attach(::fcntl(created.fd(), F_DUPFD_CLOEXEC, 0), created.size(), "ring test");
-  }
-  [[nodiscard]] RingHeader* here() const { return attach_ring(created.data(), created.size()); }
-  [[nodiscard]] RingHeader* there() const {
-    return attached.data() ? attach_ring(attached.data(), attached.size()) : here();
-  }
-  Segment created, attached;
-};
 
 /// A ring and its two ends.
 struct Ends {
@@ -100,21 +46,6 @@ struct Ends {
   std::uint64_t next_put = 0, next_take = 0;
   bool due = false;  // what the last take said
 };
-
-template <class Kind>
-class Ring : public testing::Test {
- protected:
-  static constexpr Sharing kSharing = Kind::value;
-};
-struct StorageNames {
-  template <class Kind>
-  static std::string GetName(int) {
-    return Kind::value == Sharing::shared ? "shared" : "private";
-  }
-};
-using Storages = testing::Types<std::integral_constant<Sharing, Sharing::private_memory>,
-                                std::integral_constant<Sharing, Sharing::shared>>;
-TYPED_TEST_SUITE(Ring, Storages, StorageNames);
 
 // --- Full, empty, closed
 
@@ -438,171 +369,6 @@ TYPED_TEST(Ring, CountsTheFramesOfAProducerThatNeverClosed) {
         EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left) << "closed";
       }
     }
-  }
-}
-
-// --- Two threads, two processes
-
-/// What one side of a stress test waits with: like a lane, it announces, looks again and parks without a
-/// deadline, so that a lost wake-up hangs.
-struct Waiter {
-  Doorbell own, other;
-  std::minstd_rand random;
-  template <class Ready>
-  void wait(Ready&& ready) {
-    for (auto spins = random() % 64; spins != 0; --spins)
-      if (ready()) return;
-    for (;;) {
-      own.announce();
-      if (ready()) return own.retract();
-      own.park({});
-      if (ready()) return;
-    }
-  }
-  /// Now and then a while of nothing, so that the other side runs into a full or an empty ring.
-  void pause() {
-    const auto dice = random() % 4096;
-    if (dice == 0) ::sched_yield();
-    if (dice < 16)
-      for (auto spins = random() % 8192; spins != 0; --spins)
-        std::atomic_signal_fence(std::memory_order_seq_cst);
-  }
-};
-
-struct Bells {
-  Bell producer, consumer;
-};
-
-void produce(RingWriter ring, std::uint64_t frames, Waiter waiter) {
-  for (std::uint64_t n = 0; n < frames; ++n) {
-    if (!ring.has_room()) waiter.wait([&] { return ring.has_room(); });
-    ring.put(numbered(n));
-    waiter.other.ring();
-    waiter.pause();
-  }
-  ring.close();
-  waiter.other.ring();
-}
-
-/// Takes frames to the end, or as many as are enough; returns how many were wrong.
-std::uint64_t consume(RingReader& ring, Waiter waiter, std::uint64_t enough = ~std::uint64_t{0}) {
-  std::uint64_t wrong = 0;
-  const auto release = [&] {
-    if (ring.release()) waiter.other.ring();
-  };
-  while (ring.taken() < enough) {
-    if (!ring.has_frame()) {
-      release();
-      waiter.wait([&] { return ring.has_frame() || ring.drained(); });
-      if (!ring.has_frame()) break;
-    }
-    Descriptor d;
-    const std::uint64_t n = ring.taken();
-    const bool due = ring.take(d);
-    wrong += !is_numbered(d, n);
-    if (due) release();
-    waiter.pause();
-  }
-  return wrong;
-}
-
-/// A producer in a thread, a consumer in this one.
-void carry_between_threads(Sharing sharing, std::size_t limit, std::uint64_t frames, Barrier barrier) {
-  const Watchdog watchdog(60s);
-  const Storage storage(sharing, limit);
-  Bells bells;
-  const bool shared = sharing == Sharing::shared;
-  const Doorbell producer(&bells.producer, barrier, shared), consumer(&bells.consumer, barrier, shared);
-  std::thread thread([&] {
-    produce(RingWriter(storage.here()), frames, {producer, consumer, std::minstd_rand(11)});
-  });
-  RingReader ring(storage.there());
-  EXPECT_EQ(consume(ring, {consumer, producer, std::minstd_rand(13)}), 0u) << "frames were wrong";
-  thread.join();
-  EXPECT_EQ(ring.taken(), frames);
-  EXPECT_TRUE(ring.drained());
-}
-
-TYPED_TEST(Ring, CarriesAMillionFramesBetweenTwoThreadsThatPark) {
-  carry_between_threads(this->kSharing, 100, 1'000'000, prepare_barrier(this->kSharing == Sharing::shared));
-}
-
-TYPED_TEST(Ring, CarriesFramesThroughTheSmallestRingsBetweenTwoThreadsThatPark) {
-  for (const std::size_t limit : {1, 2, 3})
-    carry_between_threads(this->kSharing, limit, 20'000, Barrier::fence);
-}
-
-/// A producer in a process of its own, over a shared ring and shared bells. The child maps both anew.
-class RingOfTwoProcesses : public testing::Test {
- protected:
-  static constexpr std::size_t kLimit = 100;
-  RingOfTwoProcesses()
-      : bells_(Segment::create(Sharing::shared, sizeof(Bells), "bells")), storage_(Sharing::shared, kLimit) {
-    new (bells_.data()) Bells;
-    barrier_ = prepare_barrier(true);
-  }
-  ~RingOfTwoProcesses() override {
-    if (child_ > 0) end_producer(SIGKILL);
-  }
-  void start_producer(std::uint64_t frames) {
-    child_ = ::fork();
-    ASSERT_GE(child_, 0);
-    if (child_ != 0) return;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const Segment bells = Segment::attach(::dup(bells_.fd()), sizeof(Bells), "bells");
-    const Segment ring = Segment::attach(::dup(storage_.created.fd()), ring_bytes(kLimit), "ring");
-    if (prepare_barrier(true) != barrier_) ::_exit(2);
-    produce(RingWriter(attach_ring(ring.data(), ring.size())), frames,
-            waiter(bells, &Bells::producer, &Bells::consumer));
-    ::_exit(0);
-  }
-  int end_producer(int signal) {
-    if (signal != 0) ::kill(child_, signal);
-    int status = 0;
-    ::waitpid(std::exchange(child_, 0), &status, 0);
-    return status;
-  }
-  [[nodiscard]] Waiter waiter(const Segment& bells, Bell Bells::*own, Bell Bells::*other) const {
-    auto* both = bells.at<Bells>(0);
-    return {Doorbell(&(both->*own), barrier_, true), Doorbell(&(both->*other), barrier_, true),
-            std::minstd_rand(23)};
-  }
-  [[nodiscard]] Waiter consumer() const { return waiter(bells_, &Bells::consumer, &Bells::producer); }
-  Segment bells_;
-  Storage storage_;
-  Barrier barrier_;
-  pid_t child_ = 0;
-};
-
-TEST_F(RingOfTwoProcesses, CarriesAMillionFramesWhereBothPark) {
-  constexpr std::uint64_t kFrames = 1'000'000;
-  start_producer(kFrames);
-  const Watchdog watchdog(60s);  // only now: what forks has one thread
-  RingReader ring(storage_.there());
-  EXPECT_EQ(consume(ring, consumer()), 0u) << "frames were wrong";
-  EXPECT_EQ(end_producer(0), 0);
-  EXPECT_EQ(ring.taken(), kFrames);
-  EXPECT_TRUE(ring.drained());
-}
-
-TEST_F(RingOfTwoProcesses, StaysWholeWhereTheProducerIsKilled) {
-  std::minstd_rand random(29);
-  for (int round = 0; round < 20; ++round) {
-    start_producer(~std::uint64_t{0});
-    const Watchdog watchdog(60s);
-    RingReader ring(storage_.there());
-    EXPECT_EQ(consume(ring, consumer(), random() % 20'000), 0u);
-    end_producer(SIGKILL);
-    EXPECT_FALSE(ring.drained()) << "nobody closed it";
-    const std::uint64_t put = frames_put(*storage_.there());
-    for (Descriptor d; ring.has_frame();) {
-      const std::uint64_t n = ring.taken();
-      ring.take(d);
-      EXPECT_TRUE(is_numbered(d, n)) << "frame " << n << " is not whole";
-    }
-    EXPECT_EQ(ring.taken(), put);
-    storage_ = Storage(Sharing::shared, kLimit);
-    new (bells_.data()) Bells;
   }
 }
 
