@@ -1,0 +1,152 @@
+// How `weir run` ends: by Ctrl+C on a terminal, by a worker that dies or hangs, by being killed itself.
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tool_run.hpp"
+
+namespace weir::test {
+namespace {
+
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST_F(Run, ShowsProgressOnATerminalAndNoneInAPipe) {
+  const std::vector<std::string> arguments{"run", "count_source count=300 ! busy us=1000 ! null_sink"};
+  Tool on_terminal(arguments, Tool::On::terminal);
+  const Ended shown = on_terminal.end();
+  EXPECT_EQ(shown.code, 0);
+  EXPECT_THAT(shown.out, ContainsRegex("process  [0-9]+ frames  [0-9.]+ frames/s  0:00:00"));
+  EXPECT_THAT(shown.out, HasSubstr("\r\x1b[K300 frames"));  // the line is gone before the report
+  const std::size_t redrawn = std::count(shown.out.begin(), shown.out.end(), '\x1b');
+  EXPECT_LE(redrawn, 30u * kSlowness);
+  EXPECT_EQ(weir_command(arguments).err, "");
+
+  std::vector<std::string> silent = arguments;
+  silent.emplace_back("--no-progress");
+  EXPECT_THAT(Tool(silent, Tool::On::terminal).end().out, Not(HasSubstr("\x1b")));
+  std::vector<std::string> loud = arguments;
+  loud.emplace_back("--progress");
+  EXPECT_THAT(weir_command(loud).err, HasSubstr("frames/s"));
+}
+
+class Interrupted : public Run, public testing::WithParamInterface<const char*> {};
+
+TEST_P(Interrupted, OnceDrainsAndTheOutputIsComplete) {
+  const std::string out = path("out.raw"), file = path("report.json");
+  Tool tool(
+      {"run", "--mode", GetParam(), "--json", file, "count_source ! busy us=200 ! raw_sink path=" + out},
+      Tool::On::terminal);
+  ASSERT_TRUE(tool.wait_for("00 frames")) << "some frames have come through";
+  tool.type("\x03");
+  const Ended ended = tool.end();
+  EXPECT_EQ(ended.code, 0) << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("weir: interrupted; the sources were ended and everything drained"));
+  const json report = json::parse(content(file));
+  const json& run = report["runs"][0];
+  EXPECT_EQ(run["interruption"], "drained");
+  EXPECT_TRUE(run["balances"]);
+  for (const json& link : run["links"]) EXPECT_EQ(link["left"], 0) << link;
+  const std::string numbers = content(out);  // all from 0 on, none missing
+  ASSERT_EQ(numbers.size(), run["samples"].get<std::size_t>() * 8);
+  for (std::size_t i = 0; i < numbers.size() / 8; ++i) {
+    std::int64_t number = 0;
+    std::memcpy(&number, &numbers[i * 8], 8);
+    ASSERT_EQ(number, static_cast<std::int64_t>(i));
+  }
+}
+
+TEST_P(Interrupted, TwiceStops) {
+  const std::string file = path("report.json");
+  Tool tool({"run", "--mode", GetParam(), "--json", file, "count_source ! busy us=50000 ! null_sink"},
+            Tool::On::terminal);  // 100 frames in the queue would take 5 s
+  ASSERT_TRUE(tool.wait_for("0:00:01"));
+  tool.type("\x03");
+  ASSERT_TRUE(tool.wait_for("weir: finishing what is under way; Ctrl+C again stops at once"));
+  tool.type("\x03");
+  const auto start = std::chrono::steady_clock::now();
+  const Ended ended = tool.end();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 2s * kSlowness);
+  EXPECT_EQ(ended.code, 130) << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("weir: interrupted; the run was stopped before its streams had ended"));
+  const json report = json::parse(content(file));
+  EXPECT_EQ(report["status"], "stopped");
+  EXPECT_TRUE(report["runs"][0]["balances"]);
+}
+
+INSTANTIATE_TEST_SUITE_P(InEveryMode, Interrupted, testing::Values("thread", "process"));
+
+TEST_F(Run, DrainsOnSigtermToo) {
+  Tool tool({"run", "--progress", "count_source ! busy us=200 ! null_sink"});
+  ASSERT_TRUE(tool.wait_for("00 frames"));
+  tool.send(SIGTERM);
+  const Ended ended = tool.end();
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_THAT(ended.out, HasSubstr("ended early by the user, everything drained"));
+}
+
+// --- Workers that die or hang.
+
+TEST_F(Run, NamesAWorkerThatWasKilledAndIsBackWithinASecond) {
+  Tool tool({"run", "count_source ! busy name=victim us=100 ! null_sink"});
+  const auto workers = tool.workers(3);
+  const auto victim = std::ranges::find(workers, "victim", &WorkerProcess::element);
+  ASSERT_NE(victim, workers.end());
+  const auto start = std::chrono::steady_clock::now();
+  ::kill(victim->pid, SIGKILL);
+  const Ended ended = tool.end();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 1s * kSlowness);
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(ended.err, "weir: the worker process of 'victim' (pid " + std::to_string(victim->pid) +
+                           ") was killed by signal 9 (SIGKILL) before its streams had ended\n");
+}
+
+TEST_F(Run, TakesItsWorkersAlongWhenItIsKilled) {
+  Tool tool({"run", "count_source ! busy us=100 ! null_sink"});
+  const auto workers = tool.workers(3);
+  tool.send(SIGKILL);
+  EXPECT_EQ(tool.end().signal, SIGKILL);
+  for (const WorkerProcess& worker : workers) {  // they are this test's children now
+    int status = 0;
+    EXPECT_TRUE(eventually([&] { return ::waitpid(worker.pid, &status, WNOHANG) == worker.pid; }, 1s))
+        << worker.element;
+  }
+}
+
+TEST_F(Run, KillsAWorkerThatDoesNotComeBackAndNamesIt) {
+  Tool tool({"run", "count_source ! busy name=frozen us=100 ! null_sink"}, Tool::On::terminal);
+  const auto workers = tool.workers(3);
+  const auto frozen = std::ranges::find(workers, "frozen", &WorkerProcess::element);
+  ASSERT_NE(frozen, workers.end());
+  ::kill(frozen->pid, SIGSTOP);
+  tool.type("\x03");
+  ASSERT_TRUE(tool.wait_for("weir: finishing"));
+  tool.type("\x03");
+  const Ended ended = tool.end();
+  EXPECT_EQ(ended.code, 130);
+  EXPECT_THAT(ended.out, HasSubstr("weir: the worker of 'frozen' (pid " + std::to_string(frozen->pid) +
+                                   ") did not come back from its poll in time"));
+  EXPECT_THAT(ended.out, HasSubstr("frozen (killed)"));
+}
+
+TEST_F(Run, LeavesAThreadThatDoesNotComeBackAndNamesIt) {
+  Tool tool({"run", "--mode", "thread", "count_source ! busy name=slow us=10000000 ! null_sink"},
+            Tool::On::terminal);
+  ASSERT_TRUE(tool.wait_for("0:00:0"));
+  ASSERT_TRUE(eventually([&] { return thread_named(tool.pid(), "weir:slow"); }));
+  tool.type("\x03");
+  ASSERT_TRUE(tool.wait_for("weir: finishing"));
+  tool.type("\x03");
+  const Ended ended = tool.end();
+  EXPECT_EQ(ended.code, 130);
+  EXPECT_EQ(ended.signal, 0);
+  EXPECT_THAT(ended.out, HasSubstr("weir: the worker of 'slow' (a thread) did not come back"));
+}
+
+}  // namespace
+}  // namespace weir::test
