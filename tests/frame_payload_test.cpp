@@ -20,9 +20,6 @@
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define WEIR_COUNTS_ALLOCATIONS 0
-// What is far too large is refused by weir's own error, not by the sanitizer's.
-extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
-extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
 #else
 #define WEIR_COUNTS_ALLOCATIONS 1
 namespace {
