@@ -52,7 +52,8 @@ class Filter {
 
  private:
   void make_filter(const Frame& first, const WorkerContext& ctx) {
-    filter_.emplace(dsp::design_bandpass(spec_from(ctx.worker_argdict()), rate_of(first)), channels_of(first));
+    filter_.emplace(dsp::design_bandpass(spec_from(ctx.worker_argdict()), rate_of(first)),
+                    channels_of(first));
   }
 
   std::optional<dsp::FirFilter> filter_;  // made when the rate is known

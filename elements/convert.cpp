@@ -1,8 +1,9 @@
 // convert: samples of one type as samples of another, scaled so that full scale stays full scale.
 //
-// A float is at full scale at 1. A signed integer of n bits is at 2^(n-1), so its highest value is just below;
-// u8 has its zero at 128, as in WAV files. What an integer can't hold is clipped; what lies between two integers
-// goes to the nearer one, halves to the even one. Integers become wider ones and come back unchanged.
+// A float is at full scale at 1. A signed integer of n bits is at 2^(n-1), so its highest value is just
+// below; u8 has its zero at 128, as in WAV files. What an integer can't hold is clipped; what lies between
+// two integers goes to the nearer one, halves to the even one. Integers become wider ones and come back
+// unchanged.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -100,7 +101,8 @@ WEIR_ELEMENT(Convert,
               .summary = "turns samples into another type; full scale of an integer is 1 of a float",
               .sink_pads = {"in"},
               .source_pads = {"out"},
-              .parameters = {text("sample", "type of the samples that it gives; integers are rounded and clipped",
+              .parameters = {text("sample",
+                                  "type of the samples that it gives; integers are rounded and clipped",
                                   "f32", {"u8", "i16", "i32", "f32", "f64"})}});
 
 }  // namespace weir::elements

@@ -77,7 +77,8 @@ int FileDescriptor::close() noexcept {
   return fd <= STDERR_FILENO || ::close(fd) == 0 ? 0 : errno;
 }
 
-InputFile::InputFile(const std::string& path) : name_(path == "-" ? "the standard input" : in_quotes(path)), fd_(STDIN_FILENO) {
+InputFile::InputFile(const std::string& path)
+    : name_(path == "-" ? "the standard input" : in_quotes(path)), fd_(STDIN_FILENO) {
   if (path != "-") fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
   if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", name_, errno, "check path=");

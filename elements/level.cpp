@@ -96,13 +96,12 @@ class Level : public ParallelizeTransformElement {
 };
 
 WEIR_WORKER(weir::elements::Level);
-WEIR_ELEMENT(Level,
-             {.name = "level",
-              .summary = "measures RMS and peak into each frame's metadata (rms_db, peak_db), in dBFS",
-              .sink_pads = {"in"},
-              .source_pads = {"out"},
-              .parameters = {
-                  output_file("path",
-                              "file for the levels of the whole stream, - for standard output; empty: none", "")}});
+WEIR_ELEMENT(
+    Level, {.name = "level",
+            .summary = "measures RMS and peak into each frame's metadata (rms_db, peak_db), in dBFS",
+            .sink_pads = {"in"},
+            .source_pads = {"out"},
+            .parameters = {output_file(
+                "path", "file for the levels of the whole stream, - for standard output; empty: none", "")}});
 
 }  // namespace weir::elements

@@ -55,7 +55,8 @@ WEIR_ELEMENT(RawSink,
               .summary = "writes the bare numbers of all frames to a file, a pipe or the standard output",
               .sink_pads = {"in"},
               .parameters = {
-                  output_file("path", "the file, which is PATH.part until it is whole; - for standard output", "-"),
+                  output_file("path", "the file, which is PATH.part until it is whole; - for standard output",
+                              "-"),
                   text("sample", "the only type of number to accept; any: whatever comes", "any",
                        {"any", "u8", "i16", "i32", "i64", "f32", "f64"})}});
 

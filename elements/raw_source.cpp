@@ -83,10 +83,11 @@ class Reader {
   }
 
   [[noreturn]] void cut_off(std::size_t left_over) const {
-    throw Error(fmt::format(
-        "{} ends within a sample: {} channel{} of {} take{} {} bytes, {} are left over; check "
-        "sample= and channels=, or get the file whole",
-        file_.name(), channels_, channels_ == 1 ? "" : "s", type_.name, channels_ == 1 ? "s" : "", instant_bytes(), left_over));
+    throw Error(
+        fmt::format("{} ends within a sample: {} channel{} of {} take{} {} bytes, {} are left over; check "
+                    "sample= and channels=, or get the file whole",
+                    file_.name(), channels_, channels_ == 1 ? "" : "s", type_.name, channels_ == 1 ? "s" : "",
+                    instant_bytes(), left_over));
   }
 
   InputFile file_;
@@ -101,11 +102,13 @@ class Reader {
 
 void check(const Dict& parameters) {
   constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
-  const auto block = parameters.get<std::int64_t>("block"), channels = parameters.get<std::int64_t>("channels");
+  const auto block = parameters.get<std::int64_t>("block"),
+             channels = parameters.get<std::int64_t>("channels");
   if (block * channels > kMost)
-    throw ParameterError(fmt::format("block={} times channels={} is more than the {} numbers that a frame "
-                                     "holds; lower block",
-                                     block, channels, kMost));
+    throw ParameterError(
+        fmt::format("block={} times channels={} is more than the {} numbers that a frame "
+                    "holds; lower block",
+                    block, channels, kMost));
 }
 
 }  // namespace
@@ -123,15 +126,15 @@ WEIR_ELEMENT(RawSource,
              {.name = "raw_source",
               .summary = "reads bare numbers from a file, a pipe or the standard input",
               .source_pads = {"out"},
-              .parameters = {
-                  input_file("path", "the file; - for standard input", "-"),
-                  text("sample", "type of a number, in the machine's byte order", "f32",
-                       {"u8", "i16", "i32", "f32", "f64"}),
-                  integer("rate", "samples a second; 0: not said",
-                          {.fallback = 0, .min = 0, .max = 4'294'967'295, .unit = "Hz"}),
-                  integer("channels", "channels, interleaved", {.fallback = 1, .min = 1, .max = 65'535}),
-                  integer("block", "samples per channel in a frame",
-                          {.fallback = 1024, .min = 1, .max = 1 << 24, .unit = "samples"})},
+              .parameters = {input_file("path", "the file; - for standard input", "-"),
+                             text("sample", "type of a number, in the machine's byte order", "f32",
+                                  {"u8", "i16", "i32", "f32", "f64"}),
+                             integer("rate", "samples a second; 0: not said",
+                                     {.fallback = 0, .min = 0, .max = 4'294'967'295, .unit = "Hz"}),
+                             integer("channels", "channels, interleaved",
+                                     {.fallback = 1, .min = 1, .max = 65'535}),
+                             integer("block", "samples per channel in a frame",
+                                     {.fallback = 1024, .min = 1, .max = 1 << 24, .unit = "samples"})},
               .check = check});
 
 }  // namespace weir::elements

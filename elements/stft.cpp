@@ -80,7 +80,8 @@ class Transform {
 
 void check(const Dict& parameters) {
   const auto size = parameters.get<std::int64_t>("size");
-  if (size % 2 != 0) throw ParameterError(fmt::format("size must be even, it is {}; take {}", size, size + 1));
+  if (size % 2 != 0)
+    throw ParameterError(fmt::format("size must be even, it is {}; take {}", size, size + 1));
 }
 
 }  // namespace

@@ -61,8 +61,9 @@ std::vector<std::string> choices(const auto& table, auto name) {
 
 const Format& format_of(const std::string& path, std::string name) {
   if (path == "-")
-    throw Error("audio does not go to the standard output, as its header is completed at the end; give path= a "
-                "file, or use raw_sink");
+    throw Error(
+        "audio does not go to the standard output, as its header is completed at the end; give path= a "
+        "file, or use raw_sink");
   if (name == "auto") {
     name = std::filesystem::path(path).extension().string();
     if (!name.empty()) name.erase(0, 1);
@@ -86,7 +87,8 @@ int subtype_of(const Format& format, const std::string& name) {
 
 // What the name of the file, format= and subtype= make of each other.
 void check(const Dict& parameters) {
-  const Format& format = format_of(parameters.get<std::string>("path"), parameters.get<std::string>("format"));
+  const Format& format =
+      format_of(parameters.get<std::string>("path"), parameters.get<std::string>("format"));
   const auto subtype = parameters.get<std::string>("subtype");
   SF_INFO info{};
   info.samplerate = 48'000;
@@ -96,8 +98,8 @@ void check(const Dict& parameters) {
     throw Error(fmt::format("format={} has no subtype={}; choose another of them", format.name, subtype));
 }
 
-// A 16 or 24 bit sample that wav_source has read becomes what it was; libsndfile's own conversion with clipping
-// would make it one less.
+// A 16 or 24 bit sample that wav_source has read becomes what it was; libsndfile's own conversion with
+// clipping would make it one less.
 template <class Integer>
 Integer integer_of(float sample, double full_scale) {
   return static_cast<Integer>(quantised(static_cast<double>(sample), full_scale));
@@ -272,12 +274,12 @@ WEIR_ELEMENT(WavSink,
              {.name = "wav_sink",
               .summary = "writes f32 samples to an audio file; it is PATH.part until it is whole",
               .sink_pads = {"in"},
-              .parameters = {
-                  output_file("path", "the audio file"),
-                  text("format", "format of the file; auto: by the extension of path", "auto",
-                       choices(kFormats, [](const Format& format) { return format.name; })),
-                  text("subtype", "coding of a sample; auto: pcm_16, or what a compressed format has", "auto",
-                       choices(kSubtypes, [](auto& subtype) { return subtype.first; }))},
+              .parameters = {output_file("path", "the audio file"),
+                             text("format", "format of the file; auto: by the extension of path", "auto",
+                                  choices(kFormats, [](const Format& format) { return format.name; })),
+                             text("subtype",
+                                  "coding of a sample; auto: pcm_16, or what a compressed format has", "auto",
+                                  choices(kSubtypes, [](auto& subtype) { return subtype.first; }))},
               .check = check});
 
 }  // namespace weir::elements

@@ -92,10 +92,10 @@ class Reader {
     if (allow_truncated_) return;
     const std::string length =
         position_ > 0 ? fmt::format(" after {} of {} samples", position_, info_.frames) : "";
-    throw Error(fmt::format(
-        "{} is truncated: it ends{} before its header says; get it whole, or take what there is "
-        "with allow_truncated=true",
-        file_.name(), length));
+    throw Error(
+        fmt::format("{} is truncated: it ends{} before its header says; get it whole, or take what there is "
+                    "with allow_truncated=true",
+                    file_.name(), length));
   }
 
   InputFile file_;

@@ -19,8 +19,7 @@
 namespace weir::shm {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(, Arenas, testing::Values(Sharing::private_memory, Sharing::shared),
-                         sharing_name);
+INSTANTIATE_TEST_SUITE_P(, Arenas, testing::Values(Sharing::private_memory, Sharing::shared), sharing_name);
 
 // --- Lending
 

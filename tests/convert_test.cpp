@@ -25,7 +25,8 @@ Frame block_of(const std::vector<T>& samples, FrameOptions options = {.rate = 80
 }
 
 template <class Out, class In>
-std::vector<Out> converted(const std::vector<In>& samples, const std::string& sample, Mode mode = Mode::main) {
+std::vector<Out> converted(const std::vector<In>& samples, const std::string& sample,
+                           Mode mode = Mode::main) {
   return items_of<Out>(pass(mode, {block_of(samples)}, {"convert sample=" + sample}));
 }
 
@@ -46,7 +47,8 @@ INSTANTIATE_TEST_SUITE_P(, ConvertIn, kAllModes, kModeName);
 TEST(Convert, MakesFullScaleOne) {
   EXPECT_THAT((converted<float, std::int16_t>({-32768, -16384, 0, 1, 32767}, "f32")),
               ElementsAre(-1, -0.5F, 0, 1 / 32768.F, 32767 / 32768.F));
-  EXPECT_THAT((converted<double, std::uint8_t>({0, 64, 128, 255}, "f64")), ElementsAre(-1, -0.5, 0, 127 / 128.));
+  EXPECT_THAT((converted<double, std::uint8_t>({0, 64, 128, 255}, "f64")),
+              ElementsAre(-1, -0.5, 0, 127 / 128.));
   EXPECT_THAT((converted<double, std::int32_t>({INT32_MIN, 0, INT32_MAX}, "f64")),
               ElementsAre(-1, 0, 1 - 0x1p-31));
 }
@@ -76,20 +78,24 @@ TEST(Convert, GivesBackEveryIntegerThatBecameSomethingWider) {
   const auto u8 = every_value<std::uint8_t>();
   for (const char* wider : {"i32", "f32", "f64"}) {
     const std::string there = std::string("convert name=there sample=") + wider;
-    EXPECT_EQ(items_of<std::int16_t>(pass(Mode::main, {block_of(i16)}, {there, "convert sample=i16"})), i16) << wider;
-    EXPECT_EQ(items_of<std::uint8_t>(pass(Mode::main, {block_of(u8)}, {there, "convert sample=u8"})), u8) << wider;
+    EXPECT_EQ(items_of<std::int16_t>(pass(Mode::main, {block_of(i16)}, {there, "convert sample=i16"})), i16)
+        << wider;
+    EXPECT_EQ(items_of<std::uint8_t>(pass(Mode::main, {block_of(u8)}, {there, "convert sample=u8"})), u8)
+        << wider;
   }
 }
 
 TEST(Convert, RefusesWhatIsNoSample) {
   Graph graph;
   graph.chain({"count_source count=3", "convert", "null_sink"});
-  EXPECT_THAT(graph.failure(Mode::main, "convert"), HasSubstr("u8, i16, i32, f32 or f64; this frame has i64"));
+  EXPECT_THAT(graph.failure(Mode::main, "convert"),
+              HasSubstr("u8, i16, i32, f32 or f64; this frame has i64"));
 }
 
 TEST_P(ConvertIn, KeepsAllElseThatDescribesAFrame) {
   std::vector<Frame> frames{
-      block_of<std::int16_t>({1, 2, 3, 4}, {.time = 7, .rate = 8000, .channels = 2, .metadata = {{"who", "me"}}}),
+      block_of<std::int16_t>({1, 2, 3, 4},
+                             {.time = 7, .rate = 8000, .channels = 2, .metadata = {{"who", "me"}}}),
       Frame::gap(9), Frame::of(std::int16_t{16384}, {.gap = true, .time = 11, .rate = 8000, .channels = 2}),
       Frame::end_of_stream()};
   frames[0].set_eos(false);
@@ -115,8 +121,8 @@ TEST_P(ConvertIn, LetsRawIntegersBeFiltered) {
   }
   write_text(dir_ / "in.raw", bytes);
   Graph graph;
-  graph.chain({"raw_source sample=i16 rate=48000 path=" + (dir_ / "in.raw"), "convert name=there", "gain factor=-1",
-               "convert sample=i16", "raw_sink sample=i16 path=" + (dir_ / "out.raw")});
+  graph.chain({"raw_source sample=i16 rate=48000 path=" + (dir_ / "in.raw"), "convert name=there",
+               "gain factor=-1", "convert sample=i16", "raw_sink sample=i16 path=" + (dir_ / "out.raw")});
   graph.run(GetParam());
   const std::string out = read_text(dir_ / "out.raw");
   ASSERT_EQ(out.size(), bytes.size());

@@ -228,7 +228,8 @@ TEST(ElementParameters, ThatContradictEachOtherAreRefusedBeforeAnythingRuns) {
       ADD_FAILURE() << text << " is taken";
     } catch (const ParameterError& error) {
       const std::string type = text.substr(0, text.find(' '));
-      EXPECT_THAT(error.what(), AllOf(testing::StartsWith("element '" + type + "' (" + type + "): "), HasSubstr(advice)));
+      EXPECT_THAT(error.what(),
+                  AllOf(testing::StartsWith("element '" + type + "' (" + type + "): "), HasSubstr(advice)));
     }
   }
 }

@@ -308,8 +308,9 @@ TEST_P(Elements, ChecksumTakesEveryTypeWhoseBytesAreItsValue) {
   const auto line = checksum(GetParam(), dir_, readings());
   EXPECT_THAT(line, testing::EndsWith(" 3 160\n"));
   EXPECT_EQ(line, checksum(Mode::main, dir_, readings()));
-  EXPECT_THAT(checksum(GetParam(), dir_, {Frame::of(std::int16_t{1}), Frame::of(std::int16_t{2}, {.eos = true})}),
-              testing::EndsWith(" 2 4\n"));
+  EXPECT_THAT(
+      checksum(GetParam(), dir_, {Frame::of(std::int16_t{1}), Frame::of(std::int16_t{2}, {.eos = true})}),
+      testing::EndsWith(" 2 4\n"));
 }
 
 TEST_P(Elements, RawSinkWritesEveryTypeWhoseBytesAreItsValue) {
@@ -376,8 +377,8 @@ TEST(ElementTypes, SayWhatTheirParametersMean) {
     }
   }
   for (const char* name :
-       {"bandpass", "busy", "checksum_sink", "convert", "count_source", "gain", "level", "null_sink", "null_source",
-        "raw_sink", "raw_source", "spectrogram", "stft", "wav_sink", "wav_source"})
+       {"bandpass", "busy", "checksum_sink", "convert", "count_source", "gain", "level", "null_sink",
+        "null_source", "raw_sink", "raw_source", "spectrogram", "stft", "wav_sink", "wav_source"})
     EXPECT_NE(find_element_type(name), nullptr) << name;
 }
 

@@ -169,7 +169,8 @@ TEST(Frame, HasNoBytesWhereTheyAreNotItsValue) {
   const auto refused = [](const Frame& frame) {
     return std::string(thrown<PayloadError>([&] { (void)frame.bytes(); })->what());
   };
-  EXPECT_THAT(refused(Frame::of(Named{"name", 5})), AllOf(HasSubstr("frame_test::Named"), HasSubstr("Codec")));
+  EXPECT_THAT(refused(Frame::of(Named{"name", 5})),
+              AllOf(HasSubstr("frame_test::Named"), HasSubstr("Codec")));
   EXPECT_THAT(refused(Frame::of(std::vector<float>{1})), HasSubstr("vector"));
   EXPECT_THAT(refused(Frame::of(Handle{})), HasSubstr("frame_test::Handle"));
 }

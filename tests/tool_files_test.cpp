@@ -48,34 +48,38 @@ TEST_F(Files, AreWrittenByOneElementOnly) {
   EXPECT_THAT(problems(twice),
               ElementsAre(AllOf(HasSubstr(": element 'b' writes '"),
                                 HasSubstr("', which 'a' writes; give one of them another file"))));
-  EXPECT_THAT(problems("raw_source name=in ! raw_sink path=/dev/null in. ! raw_sink path=/dev/null"), IsEmpty());
+  EXPECT_THAT(problems("raw_source name=in ! raw_sink path=/dev/null in. ! raw_sink path=/dev/null"),
+              IsEmpty());
   EXPECT_THAT(problems("raw_source name=in ! checksum_sink in. ! checksum_sink"), IsEmpty());
 }
 
 TEST_F(Files, AreNotReadAndReplacedInOneRun) {
   const std::string file = write("x.wav", "x");
-  EXPECT_THAT(problems("wav_source path=" + file + " ! wav_sink path=" + file),
-              ElementsAre(HasSubstr(": element 'wav_sink0' writes '" + file + "', which 'wav_source0' reads")));
+  EXPECT_THAT(
+      problems("wav_source path=" + file + " ! wav_sink path=" + file),
+      ElementsAre(HasSubstr(": element 'wav_sink0' writes '" + file + "', which 'wav_source0' reads")));
   EXPECT_THAT(problems("wav_source path=" + file + " ! null_sink wav_source path=" + file + " ! null_sink"),
               IsEmpty());
 }
 
 TEST_F(Files, OfTheStandardInputHaveOneReader) {
-  EXPECT_THAT(problems("raw_source ! null_sink raw_source ! null_sink"),
-              ElementsAre(HasSubstr("'raw_source1' reads the standard input, and so does 'raw_source0'; give one")));
+  EXPECT_THAT(
+      problems("raw_source ! null_sink raw_source ! null_sink"),
+      ElementsAre(HasSubstr("'raw_source1' reads the standard input, and so does 'raw_source0'; give one")));
 }
 
 TEST_F(Files, ThatCannotBeUsedAreToldByACheckThatPasses) {
   const std::string empty = write("empty.wav", "");
-  const Ended ended =
-      weir_command({"check", "wav_source name=in path=" + path("no.wav") + " ! wav_sink path=" + path("no/x.wav") +
-                                 "\nwav_source path=" + empty + " ! spectrogram path=" + path("")});
+  const Ended ended = weir_command(
+      {"check", "wav_source name=in path=" + path("no.wav") + " ! wav_sink path=" + path("no/x.wav") +
+                    "\nwav_source path=" + empty + " ! spectrogram path=" + path("")});
   EXPECT_EQ(ended.code, 0);
   EXPECT_EQ(ended.out, "ok: 4 elements, 2 links\n");
-  EXPECT_THAT(ended.err, AllOf(HasSubstr("weir: pipeline text:1:20: now element 'in' would fail: can't open '" +
-                                         path("no.wav") + "': No such file or directory; check path="),
-                               HasSubstr("'wav_sink0' would fail: "), HasSubstr("make its directory first"),
-                               HasSubstr("empty.wav' is empty"), HasSubstr("Is a directory; path= takes a file")));
+  EXPECT_THAT(ended.err,
+              AllOf(HasSubstr("weir: pipeline text:1:20: now element 'in' would fail: can't open '" +
+                              path("no.wav") + "': No such file or directory; check path="),
+                    HasSubstr("'wav_sink0' would fail: "), HasSubstr("make its directory first"),
+                    HasSubstr("empty.wav' is empty"), HasSubstr("Is a directory; path= takes a file")));
   EXPECT_EQ(test::messages_in(ended.err), 4);
 }
 

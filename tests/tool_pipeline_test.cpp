@@ -1,4 +1,5 @@
-// Pipelines as the command makes them of their descriptions: pads, settings, overrides, and what is wrong with them.
+// Pipelines as the command makes them of their descriptions: pads, settings, overrides, and what is wrong
+// with them.
 #include <string>
 #include <vector>
 
@@ -190,10 +191,11 @@ TEST(Settings, NameTheSamplesOfRawStreamsInEveryNotation) {
     return (*pipeline)["raw_source0"].options().worker_argdict.get<std::string>("sample");
   };
   EXPECT_EQ(sample(parse_text("raw_source sample=i16 ! raw_sink sample=i16")), "i16");
-  EXPECT_EQ(sample(parse_toml("[[element]]\ntype = 'raw_source'\nsample = 'i16'\n[[element]]\ntype = 'raw_sink'\n"
-                              "[[link]]\nfrom = 'raw_source0'\nto = 'raw_sink0'\n",
-                              "p.toml")),
-            "i16");
+  EXPECT_EQ(
+      sample(parse_toml("[[element]]\ntype = 'raw_source'\nsample = 'i16'\n[[element]]\ntype = 'raw_sink'\n"
+                        "[[link]]\nfrom = 'raw_source0'\nto = 'raw_sink0'\n",
+                        "p.toml")),
+      "i16");
   EXPECT_EQ(sample(read_description("raw_source ! raw_sink", {"raw_source0.sample=i16"})), "i16");
 }
 

@@ -66,8 +66,8 @@ TEST_F(Command, ListsTheElements) {
   const Ended ended = weir_command({"inspect"});
   EXPECT_EQ(ended.code, 0);
   for (const char* name :
-       {"bandpass", "busy", "checksum_sink", "convert", "count_source", "gain", "level", "null_sink", "null_source",
-        "raw_sink", "raw_source", "spectrogram", "stft", "wav_sink", "wav_source"})
+       {"bandpass", "busy", "checksum_sink", "convert", "count_source", "gain", "level", "null_sink",
+        "null_source", "raw_sink", "raw_source", "spectrogram", "stft", "wav_sink", "wav_source"})
     EXPECT_THAT(ended.out, HasSubstr("\n" + std::string(name) + " ")) << name;
 }
 
@@ -84,8 +84,8 @@ TEST_F(Command, DescribesAnElement) {
 
 TEST_F(Command, ChecksWithoutRunning) {
   const std::string out = path("out.raw");
-  const Ended ended =
-      weir_command({"check", "wav_source path=" + write("in.wav", "no sound") + " ! gain name=g ! raw_sink path=" + out});
+  const Ended ended = weir_command(
+      {"check", "wav_source path=" + write("in.wav", "no sound") + " ! gain name=g ! raw_sink path=" + out});
   EXPECT_EQ(ended.code, 0);
   EXPECT_EQ(ended.out, "ok: 3 elements, 2 links\n");
   EXPECT_EQ(ended.err, "");
@@ -93,11 +93,12 @@ TEST_F(Command, ChecksWithoutRunning) {
 }
 
 TEST_F(Command, ChecksWhatParametersAreToOneAnother) {
-  EXPECT_EQ(refusal({"check", "wav_source path=a.wav ! bandpass name=band low=3400 high=300 ! null_sink"}),
-            "weir: pipeline text:1:25: element 'band' (bandpass): high (300 Hz) must be above low (3400 Hz); raise "
-            "high, or lower low\n"
-            "wav_source path=a.wav ! bandpass name=band low=3400 high=300 ! null_sink\n"
-            "                        ^\n");
+  EXPECT_EQ(
+      refusal({"check", "wav_source path=a.wav ! bandpass name=band low=3400 high=300 ! null_sink"}),
+      "weir: pipeline text:1:25: element 'band' (bandpass): high (300 Hz) must be above low (3400 Hz); raise "
+      "high, or lower low\n"
+      "wav_source path=a.wav ! bandpass name=band low=3400 high=300 ! null_sink\n"
+      "                        ^\n");
 }
 
 TEST_F(Command, TellsAllProblemsEachWithItsPlace) {

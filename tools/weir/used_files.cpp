@@ -36,19 +36,22 @@ std::string conflict(const UsedFile& one, const UsedFile& other) {
   const bool one_writes = one.use == PathUse::writes, other_writes = other.use == PathUse::writes;
   if (one.path == kStandardStream || other.path == kStandardStream) {
     if (one.path != other.path || one_writes || other_writes) return {};
-    return "reads the standard input, and so does " + tool::quoted(other.element) + "; give one of them a file";
+    return "reads the standard input, and so does " + tool::quoted(other.element) +
+           "; give one of them a file";
   }
   if (!one_writes && !other_writes) return {};
   if (!may_be_regular_file(one.path) || !is_same_file(one.path, other.path)) return {};
   return std::string(one_writes ? "writes " : "reads ") + tool::quoted(one.path) + ", which " +
-         tool::quoted(other.element) + (other_writes ? " writes" : " reads") + "; give one of them another file";
+         tool::quoted(other.element) + (other_writes ? " writes" : " reads") +
+         "; give one of them another file";
 }
 
 /// Throws what the element itself would.
 void probe(const UsedFile& file) {
   std::error_code ignored;
   const fs::file_status status = fs::status(file.path, ignored);
-  if (file.path == kStandardStream || fs::is_other(status)) return;  // a pipe's other end may not be there yet
+  if (file.path == kStandardStream || fs::is_other(status))
+    return;  // a pipe's other end may not be there yet
   if (file.use == PathUse::writes)
     elements::check_output(file.path);
   else
@@ -95,7 +98,8 @@ std::vector<DescriptionError> find_unusable_files(const Description& description
     try {
       probe(file);
     } catch (const Error& error) {
-      found.emplace_back(file.where, "now element " + tool::quoted(file.element) + " would fail: " + error.what());
+      found.emplace_back(file.where,
+                         "now element " + tool::quoted(file.element) + " would fail: " + error.what());
     }
   }
   return found;

@@ -26,11 +26,12 @@ std::vector<UsedFile> used_files(const Description& description);
 /// Whether the path names a regular file, or may come to.
 bool may_be_regular_file(const std::string& path);
 
-/// Elements that would be in each other's way: two write one file, one writes what another reads, two read the
-/// standard input.
+/// Elements that would be in each other's way: two write one file, one writes what another reads, two read
+/// the standard input.
 void check_shared_files(const Description& description, std::vector<DescriptionError>& problems);
 
-/// What a run would fail at as the files are now: inputs that are missing or empty, outputs that can't be written.
+/// What a run would fail at as the files are now: inputs that are missing or empty, outputs that can't be
+/// written.
 std::vector<DescriptionError> find_unusable_files(const Description& description);
 
 }  // namespace weir::tool
