@@ -21,9 +21,11 @@ namespace weir::elements {
 namespace {
 
 template <class T>
-constexpr double kZero = std::is_unsigned_v<T> ? 128 : 0;
+constexpr double kZero = std::is_unsigned_v<T> ? 128 : 0;  // u8 is the only one
 template <class T>
-constexpr double kFullScale = std::is_floating_point_v<T> ? 1 : 0x1p-1 * (1ULL << (8 * sizeof(T)));
+constexpr double kFullScale = std::is_floating_point_v<T> ? 1
+                              : std::is_unsigned_v<T>     ? kZero<T>
+                                                      : -static_cast<double>(std::numeric_limits<T>::min());
 
 // Every type here fits into a double, so this is where rounding happens, and only here.
 template <class Out>

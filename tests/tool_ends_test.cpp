@@ -1,6 +1,10 @@
 // How `weir run` ends: by Ctrl+C on a terminal, by a worker that dies or hangs, by being killed itself.
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
+#include <cstring>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -88,6 +92,24 @@ TEST_F(Run, DrainsOnSigtermToo) {
   const Ended ended = tool.end();
   EXPECT_EQ(ended.code, 0);
   EXPECT_THAT(ended.out, HasSubstr("ended early by the user, everything drained"));
+}
+
+TEST_F(Run, LeavesAnAudioFileThatPlaysHoweverOftenItIsInterrupted) {
+  for (const int times : {1, 2, 3}) {
+    const std::string out = path(std::to_string(times) + ".wav");
+    Tool tool({"run", "--progress",
+               "raw_source path=/dev/zero rate=8000 block=64 ! busy us=200 ! wav_sink path=" + out});
+    ASSERT_TRUE(tool.wait_for("00 frames"));
+    for (int i = 0; i < times; ++i) tool.send(SIGINT);
+    EXPECT_NE(tool.end().code, 1) << "an interruption is no failure";
+    const std::string file = content(std::filesystem::exists(out) ? out : out + ".part");
+    constexpr std::size_t kHeader = 44;
+    ASSERT_GT(file.size(), kHeader) << times;
+    std::uint32_t bytes = 0;
+    std::memcpy(&bytes, &file[kHeader - 4], 4);
+    EXPECT_GT(bytes, 0u) << times;
+    EXPECT_LE(bytes, file.size() - kHeader) << times;
+  }
 }
 
 // --- Workers that die or hang.

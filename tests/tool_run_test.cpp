@@ -162,6 +162,13 @@ TEST_F(Run, RefusesAReportFileBeforeItRuns) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST_F(Run, KeepsItsResultWhereItsReportFileCannotBeWritten) {
+  const Ended ended = weir_command({"run", "--json", "/dev/full", "count_source count=5 ! null_sink"});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(ended.err, "weir: --json: can't write '/dev/full': No space left on device\n");
+  EXPECT_THAT(ended.out, AllOf(StartsWith("5 frames, "), HasSubstr("ledger balances")));
+}
+
 // --- Bad input.
 
 TEST_F(Run, RefusesInputsThatAreNoRecordings) {
