@@ -39,12 +39,7 @@ Out sample_of(double value) noexcept {
 template <class In, class Out>
 Frame as(const Frame& frame) {
   const auto in = frame.view<In>();
-  Frame converted = Frame::loan<Out>(in.size(), {.eos = frame.eos(),
-                                                 .gap = frame.is_gap(),
-                                                 .time = frame.time(),
-                                                 .rate = frame.rate(),
-                                                 .channels = frame.channels(),
-                                                 .metadata = frame.metadata()});
+  Frame converted = Frame::loan_like<Out>(frame, in.size());
   std::transform(in.begin(), in.end(), converted.data<Out>().begin(), [](In sample) {
     return sample_of<Out>((static_cast<double>(sample) - kZero<In>) / kFullScale<In>);
   });

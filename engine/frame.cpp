@@ -113,6 +113,17 @@ void Frame::adopt_block(TypeId type, std::size_t item_bytes, std::size_t count) 
   d_.block.item_bytes = static_cast<std::uint32_t>(item_bytes);
 }
 
+Frame Frame::without_payload() const noexcept {
+  Frame frame;
+  frame.d_ = d_;
+  frame.d_.home = 0;
+  frame.d_.kind = Payload::none;
+  frame.d_.type = 0;
+  frame.d_.flags &= detail::kEos | detail::kGap | detail::kMetadata;
+  frame.add_shares();
+  return frame;
+}
+
 void Frame::unshare() {
   if (d_.kind == Payload::object) {
     const auto* object = static_cast<const detail::ObjectHeader*>(header());

@@ -112,6 +112,15 @@ TEST_P(ConvertIn, KeepsAllElseThatDescribesAFrame) {
   EXPECT_EQ(out[2].view<float>()[0], 0.5F);
 }
 
+TEST_P(ConvertIn, KeepsCountOfHowLongFramesTake) {
+  Graph graph;
+  graph.chain({"raw_source sample=i16 path=" + (dir_ / "in.raw"), "convert", "null_sink"});
+  write_text(dir_ / "in.raw", std::string(20'000, '\0'));
+  Parallelize parallelize(graph.pipeline, {.mode = GetParam(), .measure_latency = true});
+  parallelize.run();
+  EXPECT_EQ(parallelize.report().latency.count(), parallelize.report().frames);
+}
+
 TEST_P(ConvertIn, LetsRawIntegersBeFiltered) {
   std::string bytes;
   const auto samples = dsp::noise(20'000);

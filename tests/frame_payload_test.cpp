@@ -75,6 +75,25 @@ TEST(Frame, LoansRoomToBeFilledInPlace) {
   }
 }
 
+TEST(Frame, LoansRoomForOtherItemsInThePlaceOfAFrame) {
+  Frame model = block_of<int>(
+      {1, 2, 3}, {.eos = true, .gap = true, .time = 5, .rate = 6, .channels = 3, .metadata = {{"a", true}}});
+  model.set_sequence(7);
+  weir::detail::FrameAccess::descriptor(model).origin = 8;
+  Frame frame = Frame::loan_like<double>(model, 2);
+  EXPECT_FALSE(model.is_shared()) << "the payload is the frame's own";
+  EXPECT_EQ(frame.data<double>().size(), 2u);
+  EXPECT_EQ(frame.spec(), (weir::Spec{TypeId::f64, 6, 3}));
+  EXPECT_TRUE(frame.eos() && frame.is_gap());
+  EXPECT_EQ(frame.time(), 5);
+  EXPECT_EQ(frame.sequence(), 7u);
+  EXPECT_EQ(weir::detail::FrameAccess::descriptor(frame).origin, 8u);
+  model = Frame();
+  EXPECT_EQ(frame.metadata(), (weir::Dict{{"a", true}}));
+  EXPECT_EQ(Frame::loan_like<int>(Frame::of(std::int16_t{1}), 1).bytes().size(), 4u);
+  EXPECT_EQ(Frame::loan_like<int>(Frame::of(std::string("text")), 2).count(), 2u);
+}
+
 TEST(Frame, LoansNoRoomAtAll) {
   Frame frame = Frame::loan<float>(0);
   EXPECT_TRUE(frame.has_data());

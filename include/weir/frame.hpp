@@ -166,6 +166,14 @@ class WEIR_API Frame {
     frame.adopt_block(type_id<T>(), sizeof(T), count);
     return frame;
   }
+  /// The same for a frame that takes the place of `model`: all that describes that one (flags, time, sequence, rate,
+  /// channels, metadata, and when its source gave it) describes the new one, too.
+  template <Crossable T>
+  [[nodiscard]] static Frame loan_like(const Frame& model, std::size_t count) {
+    Frame frame = model.without_payload();
+    frame.adopt_block(type_id<T>(), sizeof(T), count);
+    return frame;
+  }
   /// A frame with a copy of the items.
   template <Crossable T>
   [[nodiscard]] static Frame copy_of(std::span<const T> items, const FrameOptions& options = {}) {
@@ -292,6 +300,7 @@ class WEIR_API Frame {
   void adopt_object(detail::ObjectHeader* object) const noexcept;
   void adopt_block(TypeId type, std::size_t item_bytes, std::size_t count);
   void unshare();
+  [[nodiscard]] Frame without_payload() const noexcept;
   [[nodiscard]] const void* const_items(TypeId type, const std::type_info& info, std::size_t item_bytes) const {
     if (d_.type != static_cast<std::uint32_t>(type) || (d_.flags & detail::kEncoded)) throw_type(type);
     if (d_.kind == detail::Payload::scalar) return d_.scalar;
