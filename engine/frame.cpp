@@ -167,7 +167,8 @@ std::span<const std::byte> Frame::bytes() const {
     case Payload::object: {
       const auto* object = static_cast<const detail::ObjectHeader*>(header());
       if (!object->object_type->plain) throw_no_bytes(demangle(object->object_type->info->name()));
-      if (object->object) return {static_cast<const std::byte*>(object->object), object->object_type->encoded_bytes(object)};
+      if (!object->object) break;  // an empty shared pointer
+      return {static_cast<const std::byte*>(object->object), object->object_type->encoded_bytes(object)};
     }
   }
   return {};

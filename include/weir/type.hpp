@@ -66,7 +66,7 @@ constexpr TypeId type_id() {
   else return static_cast<TypeId>(detail::fnv1a(detail::raw_type_name<T>()) | 0x80000000u);
 }
 
-/// As TypeId spells it ("f32", "i64", …; "bool"), and as the parameters of elements do; "type#9a3c…" for a type of the user's.
+/// As TypeId and the parameters of elements spell it ("f32", "i64", …; "bool"); "type#9a3c…" for a type of the user's.
 WEIR_API std::string type_name(TypeId type);
 WEIR_API std::string demangle(const char* mangled);
 
