@@ -1,0 +1,89 @@
+// The program weir-bench, which `weir bench` runs: the rows that were asked for, one after the other.
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <string>
+
+#include <fmt/format.h>
+#include <weir/weir.hpp>
+
+#include "bench/arguments.hpp"
+#include "bench/machine_report.hpp"
+#include "bench/results_json.hpp"
+#include "bench/results_text.hpp"
+#include "bench/rows/rows.hpp"
+#include "tools/weir/exit_code.hpp"
+#include "tools/weir/messages.hpp"
+#include "tools/weir/table.hpp"
+
+namespace weir::bench {
+namespace {
+
+void say_out(const std::string& text, std::FILE* to = stdout) {
+  std::fputs(text.c_str(), to);
+  std::fflush(to);  // before anything forks, and at once for who watches
+}
+
+void list() {
+  tool::Table names({{"row"}, {"what it measures"}});
+  for (const Row& row : rows()) names.add({row.name, row.summary});
+  tool::Table others({{"contender"}, {"Debian package"}, {""}});
+  for (const Contender& contender : contenders())
+    others.add({contender.name, contender.package, contender.found ? "built in" : "missing when this was built"});
+  say_out(names.text() + "\n" + others.text());
+}
+
+void write(const std::string& path, const std::string& text) {
+  if (path == "-") return say_out(text);
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) throw tool::UsageError("can't write '" + path + "'");
+}
+
+/// False if something of weir's own failed.
+bool run_rows(const Arguments& arguments) {
+  std::FILE* const people = arguments.json == "-" ? stderr : stdout;
+  const MachineReport machine = examine_machine();
+  Session session({.quick = arguments.quick,
+                   .rounds = arguments.quick ? std::size_t{3} : std::size_t{7},
+                   .near = machine.near,
+                   .far = machine.far});
+  say_out(to_text(machine), people);
+  for (const Row& row : rows()) {
+    if (!arguments.names.empty() && std::ranges::find(arguments.names, row.name) == arguments.names.end()) continue;
+    const std::size_t before = session.results().size();
+    row.run(session);
+    const auto& all = session.results();
+    say_out("\n" + to_text(row, {all.begin() + static_cast<std::ptrdiff_t>(before), all.end()}), people);
+  }
+  say_out("\n" + summary_of(session.results()), people);
+  if (!arguments.json.empty()) write(arguments.json, to_json(machine, session.results()));
+  return std::ranges::none_of(session.results(), [](const Result& result) {
+    return result.subject.contender.empty() && !result.failure.empty();
+  });
+}
+
+int execute(int argc, char** argv) {
+  const Arguments arguments = read_arguments(argc, argv);
+  if (arguments.done) return tool::kOk;
+  if (arguments.list) return list(), tool::kOk;
+  return run_rows(arguments) ? tool::kOk : tool::kFailed;
+}
+
+}  // namespace
+}  // namespace weir::bench
+
+int main(int argc, char** argv) {
+  weir::worker_main(argc, argv);
+  try {
+    return weir::bench::execute(argc, argv);
+  } catch (const weir::tool::UsageError& error) {
+    weir::tool::say(error.what());
+    return weir::tool::kUsage;
+  } catch (const std::exception& error) {
+    weir::tool::say(error.what());
+    return weir::tool::kFailed;
+  }
+}
