@@ -7,19 +7,16 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <optional>
 #include <utility>
-#include <vector>
 
 #include <sys/mman.h>
 
+#include "bench/batches.hpp"
 #include "bench/isolate.hpp"
 #include "bench/settings.hpp"
-#include "bench/statistics.hpp"
 
 namespace weir::bench {
 
@@ -57,27 +54,7 @@ inline void relax() noexcept {
 #endif
 }
 
-/// Notes when a batch is over; the time between two such notes, over the batch's size, is one figure.
-class Batches {
- public:
-  explicit Batches(std::uint64_t size) : size_(size), left_(size) {}
-  void count() {
-    if (--left_ > 0) return;
-    left_ = size_;
-    const auto now = std::chrono::steady_clock::now();
-    if (last_) ns_.push_back(std::chrono::duration<double, std::nano>(now - *last_).count() / static_cast<double>(size_));
-    last_ = now;
-  }
-  /// ns for one of what was counted, in the median batch; the first batch warms up.
-  [[nodiscard]] double median() const { return spread_of(ns_).median; }
-
- private:
-  std::uint64_t size_, left_;
-  std::optional<std::chrono::steady_clock::time_point> last_;
-  std::vector<double> ns_;
-};
-
-inline constexpr std::uint64_t kBatches = 40, kRoundTrips = 200'000, kMessages = 10'000'000;
+inline constexpr std::uint64_t kRoundTrips = 200'000, kMessages = 10'000'000;
 
 /// ns a round trip.
 template <class Link>

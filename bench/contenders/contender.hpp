@@ -17,7 +17,7 @@ namespace weir::bench {
 enum class Ability {
   queue_round_trip,    ///< ns for 64 bytes there and back, one under way
   queue_throughput,    ///< 64-byte messages/s
-  hop_round_trip,      ///< ns, between two processes: the median, p99 and p99.9 of single round trips
+  hop_round_trip,      ///< ns, between two processes; RoundTrips::figures()
   chain_throughput,    ///< frames/s through source, four stages, sink
 };
 

@@ -11,5 +11,8 @@ namespace weir::bench {
 
 void ring_round_trip(Session& session);
 void ring_throughput(Session& session);
+void hop_round_trip(Session& session);
+void chain_frames(Session& session);
+void chain_main_lane(Session& session);
 
 }  // namespace weir::bench

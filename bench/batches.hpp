@@ -1,0 +1,68 @@
+// Clocks for loops: what one turn costs, measured in batches, and single round trips.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "bench/statistics.hpp"
+
+namespace weir::bench {
+
+/// Notes when a batch is over; the time between two such notes, over the batch's size, is one figure.
+class Batches {
+ public:
+  explicit Batches(std::uint64_t size) : size_(size), left_(size) {}
+  void count() {
+    if (--left_ > 0) return;
+    left_ = size_;
+    const auto now = std::chrono::steady_clock::now();
+    if (last_)
+      ns_.push_back(std::chrono::duration<double, std::nano>(now - *last_).count() / static_cast<double>(size_));
+    last_ = now;
+  }
+  /// ns for one of what was counted, in the median batch; the first batch warms up.
+  [[nodiscard]] double median() const { return spread_of(ns_).median; }
+
+ private:
+  std::uint64_t size_, left_;
+  std::optional<std::chrono::steady_clock::time_point> last_;
+  std::vector<double> ns_;
+};
+
+inline constexpr std::uint64_t kBatches = 40;
+
+/// Round trips of one message at a time: the first half in batches, as a clock read at each would cost more than some
+/// of them do; the second half one by one, for the percentiles.
+class RoundTrips {
+ public:
+  explicit RoundTrips(std::uint64_t count) : half_(count / 2), batches_(std::max<std::uint64_t>(half_ / kBatches, 1)) {
+    ns_.reserve(count - half_);
+  }
+  void begin() {
+    if (done_ >= half_) start_ = std::chrono::steady_clock::now();
+  }
+  void end() {
+    if (done_ < half_)
+      batches_.count();
+    else
+      ns_.push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start_).count());
+    ++done_;
+  }
+  /// ns: one round trip in the median batch; then p50, p99, p99.9 and the longest of single ones.
+  [[nodiscard]] std::vector<double> figures() const {
+    std::vector<double> sorted = ns_;
+    std::ranges::sort(sorted);
+    return {batches_.median(), quantile(sorted, 0.5), quantile(sorted, 0.99), quantile(sorted, 0.999), sorted.back()};
+  }
+
+ private:
+  std::uint64_t half_, done_ = 0;
+  Batches batches_;
+  std::chrono::steady_clock::time_point start_;
+  std::vector<double> ns_;
+};
+
+}  // namespace weir::bench

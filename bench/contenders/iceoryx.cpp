@@ -1,0 +1,97 @@
+// iceoryx: two topics, there and back, busy-polled as weir's ends spin. Its daemon RouDi is started for the run and
+// ended after it; only one can be on a machine, so where another is running that one serves.
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <string>
+#include <thread>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <iceoryx_hoofs/log/logmanager.hpp>
+#include <iceoryx_posh/popo/publisher.hpp>
+#include <iceoryx_posh/popo/subscriber.hpp>
+#include <iceoryx_posh/runtime/posh_runtime.hpp>
+
+#include "bench/contenders/contender.hpp"
+#include "bench/contenders/hop_loop.hpp"
+
+namespace weir::bench {
+namespace {
+
+class RouDi {
+ public:
+  RouDi() {
+    pid_ = fork_helper([] {
+      const int quiet = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+      ::dup2(quiet, STDOUT_FILENO);
+      ::dup2(quiet, STDERR_FILENO);
+      ::execlp("iox-roudi", "iox-roudi", "-l", "off", nullptr);
+      ::_exit(127);
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // a client waits for the rest of its start
+    if (::waitpid(pid_, nullptr, WNOHANG) != 0) pid_ = -1;          // there is one already, or none at all
+  }
+  ~RouDi() {
+    if (pid_ < 0) return;
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  RouDi(const RouDi&) = delete;
+  RouDi& operator=(const RouDi&) = delete;
+
+ private:
+  pid_t pid_ = -1;
+};
+
+class End {
+ public:
+  End(const char* side, const char* out, const char* in)
+      : runtime_(start(side)),
+        publisher_({"weir", "bench", {iox::cxx::TruncateToCapacity, out}}, {.historyCapacity = 0}),
+        subscriber_({"weir", "bench", {iox::cxx::TruncateToCapacity, in}}, {.queueCapacity = 64}) {
+    while (subscriber_.getSubscriptionState() != iox::SubscribeState::SUBSCRIBED || !publisher_.hasSubscribers()) {
+    }
+  }
+  void send(const Message& message) {
+    publisher_.loan()
+        .and_then([&](auto& sample) {
+          *sample = message;
+          sample.publish();
+        })
+        .or_else([](auto&) { throw RunFailed("iceoryx lends nothing"); });
+  }
+  void receive(Message& message) {
+    for (bool taken = false; !taken;)
+      subscriber_.take().and_then([&](const auto& sample) {
+        message = *sample;
+        taken = true;
+      });
+  }
+
+ private:
+  static bool start(const char* side) {
+    iox::log::LogManager::GetLogManager().SetDefaultLogLevel(iox::log::LogLevel::kOff);
+    const std::string name = std::string("weir-bench-") + side + std::to_string(::getpid());
+    iox::runtime::PoshRuntime::initRuntime({iox::cxx::TruncateToCapacity, name});
+    return true;
+  }
+  bool runtime_;  // first: the two below need it
+  iox::popo::Publisher<Message> publisher_;
+  iox::popo::Subscriber<Message> subscriber_;
+};
+
+Figures hop(const Settings& settings) {
+  const RouDi roudi;
+  return hop_round_trips(kFastHops, settings, [] { return End("a", "there", "back"); },
+                         [] { return End("b", "back", "there"); });
+}
+
+}  // namespace
+
+std::vector<Measurement> iceoryx() { return {{Ability::hop_round_trip, "polled", Mode::process, hop}}; }
+
+}  // namespace weir::bench

@@ -1,0 +1,43 @@
+#include "bench/workload/elements.hpp"
+
+namespace weir::bench {
+
+void BlockSource::sub_process_internal(WorkerContext& ctx) {
+  struct State {
+    explicit State(const WorkerContext& context)
+        : count(context.arg<std::int64_t>("count")), bytes(context.arg<std::size_t>("bytes")) {}
+    std::int64_t count;
+    std::size_t bytes;
+    std::int64_t given = 0;
+  };
+  auto& state = ctx.state<State>(ctx);
+  ++state.given;
+  ctx.outq().put(
+      ctx.outq().loan<std::uint8_t>(state.bytes, {.eos = state.given == state.count, .time = state.given}));
+}
+
+void BlockSink::sub_process_internal(WorkerContext& ctx) {
+  using Clock = std::chrono::steady_clock;
+  struct State {
+    explicit State(const WorkerContext& context)
+        : count(context.arg<std::int64_t>("count")), index(context.arg<std::size_t>("index")) {}
+    std::int64_t count;
+    std::size_t index;
+    std::int64_t taken = 0;
+    Clock::time_point warm = {};
+  };
+  auto& state = ctx.state<State>(ctx);
+  auto frame = ctx.inq().get();
+  if (!frame) return;
+  if (frame->time() != ++state.taken) throw Error("frames were lost, doubled or changed");
+  if (state.taken == state.count / 10) state.warm = Clock::now();
+  if (state.taken == state.count)
+    ctx.shm(kFigures).as<double>()[state.index] =
+        std::chrono::duration<double, std::nano>(Clock::now() - state.warm).count() /
+        static_cast<double>(state.count - state.count / 10);
+}
+
+WEIR_WORKER(BlockSource);
+WEIR_WORKER(BlockSink);
+
+}  // namespace weir::bench
