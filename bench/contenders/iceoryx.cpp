@@ -50,12 +50,18 @@ class RouDi {
 class End {
  public:
   End(const char* side, const char* out, const char* in)
-      : runtime_(start(side)),
+      : name_(start(side)),
         publisher_({"weir", "bench", {iox::cxx::TruncateToCapacity, out}}, {.historyCapacity = 0}),
         subscriber_({"weir", "bench", {iox::cxx::TruncateToCapacity, in}}, {.queueCapacity = 64}) {
     while (subscriber_.getSubscriptionState() != iox::SubscribeState::SUBSCRIBED || !publisher_.hasSubscribers()) {
     }
   }
+  ~End() {  // this process ends without the runtime's own farewell, which waits for a monitor
+    ::unlink(("/tmp/" + name_).c_str());
+    ::unlink(("/tmp/" + name_ + ".lock").c_str());
+  }
+  End(const End&) = delete;
+  End& operator=(const End&) = delete;
   void send(const Message& message) {
     publisher_.loan()
         .and_then([&](auto& sample) {
@@ -73,21 +79,27 @@ class End {
   }
 
  private:
-  static bool start(const char* side) {
-    iox::log::LogManager::GetLogManager().SetDefaultLogLevel(iox::log::LogLevel::kOff);
+  static std::string start(const char* side) {
+    iox::log::LogManager::GetLogManager().SetDefaultLogLevel(iox::log::LogLevel::kOff,
+                                                             iox::log::LogLevelOutput::kHideLogLevel);
     const std::string name = std::string("weir-bench-") + side + std::to_string(::getpid());
     iox::runtime::PoshRuntime::initRuntime({iox::cxx::TruncateToCapacity, name});
-    return true;
+    return name;
   }
-  bool runtime_;  // first: the two below need it
+  std::string name_;  // first: the two below need the runtime that is started with it
   iox::popo::Publisher<Message> publisher_;
   iox::popo::Subscriber<Message> subscriber_;
 };
 
 Figures hop(const Settings& settings) {
   const RouDi roudi;
-  return hop_round_trips(kFastHops, settings, [] { return End("a", "there", "back"); },
-                         [] { return End("b", "back", "there"); });
+  // RouDi ends its clients when it ends, so this process, which outlives it, is none of them.
+  return isolated(
+      [&] {
+        return hop_round_trips(kFastHops, settings, [] { return End("a", "there", "back"); },
+                               [] { return End("b", "back", "there"); });
+      },
+      std::chrono::seconds(60));
 }
 
 }  // namespace

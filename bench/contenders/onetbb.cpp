@@ -1,7 +1,8 @@
 // oneTBB's two dataflow engines on the chain: source, four stages that each add one, sink. Stages are serial and in
 // order, as weir's workers are; the pipeline is measured with stages that may run in parallel as well, its fastest
-// way where a stage has no state. Messages are never copied: what travels is a pointer into a pool that is as large as
-// there may be tokens under way, the same number as weir's rings hold.
+// way where a stage has no state. As many messages are under way as weir's rings hold. In the pipeline what travels is a
+// pointer into a pool of so many; in the graph the 64 bytes themselves, as its limiter may let a message wait while
+// later ones overtake it, so that none can be told to be free.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -69,32 +70,31 @@ Figures pipeline_chain(const Settings& settings) {
 /// Lightweight nodes run where the message comes from instead of in a task of their own.
 template <class Policy>
 Figures graph_chain(const Settings& settings) {
+  namespace flow = tbb::flow;
   const std::uint64_t count = settings.scaled(kFrames);
-  std::vector<Message> pool(2 * kCapacity);  // one may have left the sink while its token is still out
   std::uint64_t given = 0;
   Sink sink(count);
-  tbb::flow::graph graph;
-  tbb::flow::input_node<Message*> source(graph, [&](tbb::flow_control& control) -> Message* {
-    if (given == count) return control.stop(), nullptr;
-    Message& message = pool[given % pool.size()];
-    message.sequence = ++given;
-    return &message;
+  flow::graph graph;
+  flow::input_node<Message> source(graph, [&](tbb::flow_control& control) -> Message {
+    if (given == count) return control.stop(), Message{};
+    return {.sequence = ++given};
   });
-  tbb::flow::limiter_node<Message*> limiter(graph, kCapacity);
-  using Stage = tbb::flow::function_node<Message*, Message*, Policy>;
-  Stage a(graph, tbb::flow::serial, add_one), b(graph, tbb::flow::serial, add_one), c(graph, tbb::flow::serial, add_one),
-      d(graph, tbb::flow::serial, add_one);
-  tbb::flow::function_node<Message*, tbb::flow::continue_msg, Policy> last(graph, tbb::flow::serial, [&](Message* message) {
-    sink.take(*message);
-    return tbb::flow::continue_msg();
+  flow::limiter_node<Message> limiter(graph, kCapacity);
+  const auto add = [](Message message) { return add_one(&message), message; };
+  using Stage = flow::function_node<Message, Message, Policy>;
+  Stage a(graph, flow::serial, add), b(graph, flow::serial, add), c(graph, flow::serial, add),
+      d(graph, flow::serial, add);
+  flow::function_node<Message, flow::continue_msg, Policy> last(graph, flow::serial, [&](const Message& message) {
+    sink.take(message);
+    return flow::continue_msg();
   });
-  tbb::flow::make_edge(source, limiter);
-  tbb::flow::make_edge(limiter, a);
-  tbb::flow::make_edge(a, b);
-  tbb::flow::make_edge(b, c);
-  tbb::flow::make_edge(c, d);
-  tbb::flow::make_edge(d, last);
-  tbb::flow::make_edge(last, limiter.decrementer());
+  flow::make_edge(source, limiter);
+  flow::make_edge(limiter, a);
+  flow::make_edge(a, b);
+  flow::make_edge(b, c);
+  flow::make_edge(c, d);
+  flow::make_edge(d, last);
+  flow::make_edge(last, limiter.decrementer());
   source.activate();
   graph.wait_for_all();
   return sink.frames_per_second();

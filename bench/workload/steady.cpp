@@ -27,14 +27,14 @@ void MarkedSource::sub_process_internal(WorkerContext& ctx) {
     state.warm = true;
     state.figures[kCounting] = 1;
     counting = true;
-    ::syscall(kMarkCall);
+    ::syscall(kMarkCall, 0);
   }
   if (state.warm) ++state.given;
   const bool last = state.given == state.count;
   Frame frame = ctx.outq().loan<std::uint8_t>(kBytes, {.eos = last});
   frame.data<std::uint8_t>()[0] = 1;
   if (last) {
-    ::syscall(kMarkCall);
+    ::syscall(kMarkCall, 0);
     counting = false;
     state.figures[kAllocations] += static_cast<double>(allocations);
     state.figures[kLocks] += static_cast<double>(locks);
