@@ -32,7 +32,9 @@ class Batches {
   std::vector<double> ns_;
 };
 
-inline constexpr std::uint64_t kBatches = 40;
+/// Of a run: so many that a batch is shorter than a time slice, so that slices that other programs take fall into a
+/// few of them.
+inline constexpr std::uint64_t kBatches = 400;
 
 /// Round trips of one message at a time: the first half in batches, as a clock read at each would cost more than some
 /// of them do; the second half one by one, for the percentiles.

@@ -3,7 +3,7 @@
 // A Link is a queue that both ends can reach, in one process or, where it says so, in two after a fork. It has
 // `writer()` and `reader()`, whose `put(message)` and `take(message)` never wait and return false where they can't.
 // Ends spin without a pause in round trips, as weir's ring does there; counts, order and sums are checked. A run is
-// cut into batches and gives their median, as time slices that other programs take fall into a few of them.
+// cut into batches and gives their median.
 #pragma once
 
 #include <atomic>

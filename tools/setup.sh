@@ -1,4 +1,4 @@
-# Sourced by tools/quickstart and tools/test: what the build needs from Debian or Ubuntu, and how it is made.
+# Sourced by tools/quickstart, tools/test and tools/bench: what the build needs from Debian or Ubuntu, and how it is made.
 
 readonly weir_packages='
   g++                    compiles
@@ -19,39 +19,68 @@ readonly weir_packages='
   alsa-utils             ships the recording of the main job
 '
 
+# What `weir bench` measures weir beside; it does without those that are missing.
+readonly bench_packages='
+  libboost-dev              Boost.Lockfree
+  libconcurrentqueue-dev    moodycamel ConcurrentQueue
+  libreaderwriterqueue-dev  moodycamel ReaderWriterQueue
+  libatomic-queue-dev       atomic_queue
+  libtbb-dev                oneTBB
+  libzmq3-dev               ZeroMQ
+  iceoryx                   its daemon RouDi
+  libiceoryx-posh-dev       iceoryx
+  libiceoryx-hoofs-dev      iceoryx
+  python3                   its multiprocessing
+'
+
 die() {
   echo "${0##*/}: $*" >&2
   exit 1
 }
 
-# Installs the packages that are missing; says nothing where none is.
-install_packages() {
-  local names name missing=() as_root=() log
-  names=$(awk '{print $1}' <<<"$weir_packages")
-  command -v dpkg-query >/dev/null || {
-    echo "This is neither Debian nor Ubuntu: what these packages hold has to be there already:" $names
-    return
-  }
-  for name in $names; do
-    [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
-  done
-  [ ${#missing[@]} -gt 0 ] || return 0
+is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
+# apt_install NAME...: silent where it succeeds.
+apt_install() {
+  local as_root=() log
   if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || die "missing packages; as root, type: apt-get install ${missing[*]}"
+    command -v sudo >/dev/null || die "missing packages; as root, type: apt-get install $*"
     as_root=(sudo)
   fi
-  echo "Installing, with what they need: ${missing[*]}"
+  echo "Installing, with what they need: $*"
   log=$(mktemp)
   {
     "${as_root[@]}" apt-get update -qq &&
       "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -qq -y --no-install-recommends "${missing[@]}"
+        apt-get install -qq -y --no-install-recommends "$@"
   } >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
     die "apt-get failed; its whole output is in $log"
   }
   rm -f "$log"
+}
+
+# Installs the packages that are missing; says nothing where none is.
+install_packages() {
+  local names name missing=()
+  names=$(awk '{print $1}' <<<"$weir_packages")
+  command -v dpkg-query >/dev/null || {
+    echo "This is neither Debian nor Ubuntu: what these packages hold has to be there already:" $names
+    return
+  }
+  for name in $names; do is_installed "$name" || missing+=("$name"); done
+  [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+}
+
+# The same for the contenders, but those that this system's archive does not have are only named.
+install_optional_packages() {
+  local name missing=()
+  command -v dpkg-query >/dev/null || return 0
+  for name in $(awk '{print $1}' <<<"$bench_packages"); do
+    is_installed "$name" && continue
+    if apt-cache show "$name" >/dev/null 2>&1; then missing+=("$name"); else echo "$name: this archive has no such package"; fi
+  done
+  [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 }
 
 # configure PRESET: silent where it succeeds.

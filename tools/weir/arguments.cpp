@@ -31,11 +31,13 @@ class CommandLine {
     add("inspect", Command::inspect, "lists the elements, or the pads and parameters of one");
     add("check", Command::check, "says what is wrong with a pipeline, without running it");
     add("dot", Command::dot, "draws a pipeline: Graphviz text on the standard output");
+    add("bench", Command::bench, "measures weir beside what one would use instead; see weir bench --help");
+    add("doctor", Command::doctor, "looks at this machine as one who needs low latency does, and says what to change");
     app_.set_version_flag("--version", "weir " + version_text(), "prints the version");
     for (const auto& [command, app] : commands_) {
       if (command == Command::inspect)
         app->add_option("ELEMENT", arguments_.element, "an element type");
-      else
+      else if (command != Command::bench && command != Command::doctor)
         add_pipeline(*app);
       if (command == Command::run) add_run_options(*app);
       app->set_version_flag("--version", "weir " + version_text(), "prints the version");
@@ -43,7 +45,7 @@ class CommandLine {
   }
 
   Arguments read(int argc, char** argv) {
-    if (argc < 2) throw UsageError("which of run, inspect, check, dot? See weir --help");
+    if (argc < 2) throw UsageError("which of run, inspect, check, dot, bench, doctor? See weir --help");
     refuse_unknown_command(argv[1]);
     try {
       app_.parse(argc, argv);

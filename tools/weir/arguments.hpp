@@ -12,6 +12,8 @@ enum class Command {
   inspect,
   check,
   dot,
+  bench,   ///< a program of its own; main() hands over before anything is read
+  doctor,
 };
 
 struct Arguments {

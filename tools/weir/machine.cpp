@@ -1,7 +1,6 @@
 #include "tools/weir/machine.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -28,10 +27,11 @@ cpu_set_t only(int core) {
   return set;
 }
 
-/// ns a round trip, of 20 turns of as many round trips.
-std::array<double, 20> ping_pong(int to) {
-  constexpr std::uint64_t kTrips = 5'000;
-  std::array<double, 20> turns;
+/// ns a round trip, of turns of as many round trips: each far shorter than a time slice, so that slices that other
+/// programs take fall into a few of them.
+std::vector<double> ping_pong(int to) {
+  constexpr std::uint64_t kTrips = 250;
+  std::vector<double> turns(400);
   auto lines = std::make_unique<Line[]>(2);
   std::thread echo([&] {
     run_on(only(to));

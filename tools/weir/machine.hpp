@@ -17,7 +17,7 @@ struct CoreDistance {
 /// The cores that this process may run on.
 [[nodiscard]] std::vector<int> allowed_cores();
 
-/// The median of several measurements, some 20 ms in all. The calling thread and one of its own are pinned while it
+/// The median of many measurements, some 20 ms in all. The calling thread and one of its own are pinned while it
 /// lasts.
 [[nodiscard]] double round_trip_between(int from, int to);
 /// From the first of these cores to each other one, and between all where they are few.

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "tools/weir/arguments.hpp"
 #include "tools/weir/build_pipeline.hpp"
 #include "tools/weir/description_parts.hpp"
+#include "tools/weir/doctor.hpp"
 #include "tools/weir/exit_code.hpp"
 #include "tools/weir/inspect.hpp"
 #include "tools/weir/messages.hpp"
@@ -125,6 +127,15 @@ ExitCode inspect_command(const std::string& element) {
   throw UsageError("there is no element type " + tool::quoted(element) + "; " + suggestion(element, known));
 }
 
+/// `weir bench …` is the program weir-bench beside this one, which links the contenders; returns if it is not `bench`.
+void hand_over_to_bench(int argc, char** argv) {
+  if (argc < 2 || std::string_view(argv[1]) != "bench") return;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "weir-bench";
+  ::execv(program.c_str(), argv + 1);
+  throw UsageError("weir bench: can't run '" + program.string() + "' (" + std::generic_category().message(errno) +
+                   "); it is built where CMake's option WEIR_BENCH is ON; tools/bench builds and runs all of it");
+}
+
 ExitCode execute(const Arguments& arguments) {
   switch (arguments.command) {
     case Command::run:
@@ -135,6 +146,9 @@ ExitCode execute(const Arguments& arguments) {
       return check_command(arguments);
     case Command::dot:
       return dot_command(arguments);
+    case Command::doctor:
+      return print(to_text(examine()), kOk);
+    case Command::bench:  // main() has handed over already
     case Command::none:
       return kOk;
   }
@@ -144,6 +158,7 @@ ExitCode execute(const Arguments& arguments) {
 ExitCode execute_and_explain(int argc, char** argv) {
   Arguments arguments;
   try {
+    hand_over_to_bench(argc, argv);
     arguments = read_arguments(argc, argv);
     return execute(arguments);
   } catch (const PipelineProblems& error) {

@@ -1,0 +1,48 @@
+// `weir bench` and `weir doctor` as a user runs them.
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "tool_process.hpp"
+
+namespace weir::test {
+namespace {
+
+using testing::HasSubstr;
+
+class BenchCommand : public ToolTest {};
+
+TEST_F(BenchCommand, ListsRowsAndContenders) {
+  const Ended ended = weir_command({"bench", "--list"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  for (const char* text : {"ring.rtt_over_raw", "worker.memory", "iceoryx", "libboost-dev"})
+    EXPECT_THAT(ended.out, HasSubstr(text));
+}
+
+TEST_F(BenchCommand, RefusesANameThatNoRowHas) {
+  const Ended ended = weir_command({"bench", "hop.rt"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("there is no row 'hop.rt'"));
+  EXPECT_THAT(ended.err, HasSubstr("hop.rtt"));
+}
+
+TEST_F(BenchCommand, RunsOneRowAndWritesWhatItMeasured) {
+  const Ended ended = weir_command({"bench", "--quick", "--json", "-", "start"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("start: "));
+  const auto json = nlohmann::json::parse(ended.out);
+  EXPECT_GE(json["machine"]["cores"].size(), 1u);
+  ASSERT_EQ(json["results"].size(), 1u);
+  EXPECT_EQ(json["results"][0]["name"], "start");
+  EXPECT_EQ(json["results"][0]["runs"], 9);
+  EXPECT_GT(json["results"][0]["median"], 0);
+}
+
+TEST_F(BenchCommand, DoctorSaysWhatEachFindingMeans) {
+  const Ended ended = weir_command({"doctor"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  for (const char* text : {"cores", "governor", "huge pages", "locked memory", "real-time", "membarrier", "clock"})
+    EXPECT_THAT(ended.out, HasSubstr(text));
+}
+
+}  // namespace
+}  // namespace weir::test
