@@ -10,6 +10,7 @@
 
 #include "bench/arguments.hpp"
 #include "bench/machine_report.hpp"
+#include "bench/placements.hpp"
 #include "bench/results_json.hpp"
 #include "bench/results_text.hpp"
 #include "bench/rows/rows.hpp"
@@ -42,14 +43,18 @@ void write(const std::string& path, const std::string& text) {
   if (!file) throw tool::UsageError("can't write '" + path + "'");
 }
 
+Settings settings_for(const Arguments& arguments, const MachineReport& machine) {
+  return {.quick = arguments.quick,
+          .rounds = arguments.quick ? std::size_t{3} : std::size_t{7},
+          .near = machine.near,
+          .far = machine.far};
+}
+
 /// False if something of weir's own failed.
 bool run_rows(const Arguments& arguments) {
   std::FILE* const people = arguments.json == "-" ? stderr : stdout;
   const MachineReport machine = examine_machine();
-  Session session({.quick = arguments.quick,
-                   .rounds = arguments.quick ? std::size_t{3} : std::size_t{7},
-                   .near = machine.near,
-                   .far = machine.far});
+  Session session(settings_for(arguments, machine));
   say_out(to_text(machine), people);
   for (const Row& row : rows()) {
     if (!arguments.names.empty() && std::ranges::find(arguments.names, row.name) == arguments.names.end()) continue;
@@ -65,10 +70,21 @@ bool run_rows(const Arguments& arguments) {
   });
 }
 
+bool run_pipeline(const Arguments& arguments) {
+  std::FILE* const people = arguments.json == "-" ? stderr : stdout;
+  const MachineReport machine = examine_machine();
+  say_out(to_text(machine) + "\n", people);
+  const auto placements = measure_placements(arguments.pipeline, settings_for(arguments, machine));
+  say_out(to_text(placements), people);
+  if (!arguments.json.empty()) write(arguments.json, to_json(machine, results_of(placements)));
+  return std::ranges::all_of(placements, [](const Placement& placement) { return placement.series.ok(); });
+}
+
 int execute(int argc, char** argv) {
   const Arguments arguments = read_arguments(argc, argv);
   if (arguments.done) return tool::kOk;
   if (arguments.list) return list(), tool::kOk;
+  if (!arguments.pipeline.empty()) return run_pipeline(arguments) ? tool::kOk : tool::kFailed;
   return run_rows(arguments) ? tool::kOk : tool::kFailed;
 }
 
@@ -79,6 +95,12 @@ int main(int argc, char** argv) {
   weir::worker_main(argc, argv);
   try {
     return weir::bench::execute(argc, argv);
+  } catch (const weir::tool::PipelineProblems& error) {
+    for (const auto& problem : error.problems) weir::tool::say(problem.what());
+    return weir::tool::kUsage;
+  } catch (const weir::tool::DescriptionError& error) {
+    weir::tool::say(error.what());
+    return weir::tool::kUsage;
   } catch (const weir::tool::UsageError& error) {
     weir::tool::say(error.what());
     return weir::tool::kUsage;
