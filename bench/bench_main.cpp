@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -10,6 +11,7 @@
 
 #include "bench/arguments.hpp"
 #include "bench/machine_report.hpp"
+#include "bench/payload_sweep.hpp"
 #include "bench/placements.hpp"
 #include "bench/results_json.hpp"
 #include "bench/results_text.hpp"
@@ -50,6 +52,17 @@ Settings settings_for(const Arguments& arguments, const MachineReport& machine) 
           .far = machine.far};
 }
 
+void draw(Session& session, const std::string& directory, const MachineReport& machine, std::FILE* people) {
+  std::filesystem::create_directories(directory);
+  const std::string where = fmt::format("{}, {} cores, commit {}", machine.processor, machine.cores.size(), machine.commit);
+  for (const NamedChart& one : sweep_payloads(session, where)) {
+    const auto path = std::filesystem::path(directory) / one.file;
+    write(path, to_svg(one.chart));
+    say_out(fmt::format("\ndrawn: {}", path.string()), people);
+  }
+  say_out("\n", people);
+}
+
 /// False if something of weir's own failed.
 bool run_rows(const Arguments& arguments) {
   std::FILE* const people = arguments.json == "-" ? stderr : stdout;
@@ -63,6 +76,7 @@ bool run_rows(const Arguments& arguments) {
     const auto& all = session.results();
     say_out("\n" + to_text(row, {all.begin() + static_cast<std::ptrdiff_t>(before), all.end()}), people);
   }
+  if (!arguments.plot.empty()) draw(session, arguments.plot, machine, people);
   say_out("\n" + summary_of(session.results()), people);
   if (!arguments.json.empty()) write(arguments.json, to_json(machine, session.results()));
   return std::ranges::none_of(session.results(), [](const Result& result) {

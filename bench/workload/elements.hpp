@@ -110,13 +110,13 @@ class HopSink : public SinkElement {
   std::int64_t count_, taken_ = 0;
 };
 
-/// "count" blocks of "bytes" that nobody writes to.
+/// "count" blocks of "bytes", a multiple of 8; nobody writes to them, unless "touch" says so.
 class BlockSource : public ParallelizeSourceElement {
  public:
   using ParallelizeSourceElement::ParallelizeSourceElement;
   static void sub_process_internal(WorkerContext& ctx);
 };
-/// Drops them; its figure "index" is the ns a frame that came after the first tenth of "count".
+/// Drops them, after it has read them if "touch" says so; its figure "index" is the ns a frame that came after the first tenth of "count".
 class BlockSink : public ParallelizeSinkElement {
  public:
   using ParallelizeSinkElement::ParallelizeSinkElement;
