@@ -28,9 +28,11 @@ Arguments read_arguments(int argc, char** argv) {
   app.add_option("NAME", arguments.names, "rows to run; all if none is named")->type_name("");
   app.add_flag("--list", arguments.list, "lists the rows, and the contenders that are built in or missing");
   app.add_flag("--quick", arguments.quick, "a tenth of the work in fewer rounds, for a first look");
-  app.add_option("--json", arguments.json, "writes the results as JSON (docs/bench.md); - is the standard output")
+  app.add_option("--json", arguments.json,
+                 "writes the results as JSON (docs/bench.md); - is the standard output")
       ->type_name("FILE");
-  app.add_option("--plot", arguments.plot, "draws latency and throughput over payload size into this directory")
+  app.add_option("--plot", arguments.plot,
+                 "draws latency and throughput over payload size into this directory")
       ->type_name("DIR");
   app.add_option("--pipeline", arguments.pipeline,
                  "measures this pipeline in every placement instead: a text, or a .toml file")

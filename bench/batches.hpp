@@ -20,7 +20,8 @@ class Batches {
     left_ = size_;
     const auto now = std::chrono::steady_clock::now();
     if (last_)
-      ns_.push_back(std::chrono::duration<double, std::nano>(now - *last_).count() / static_cast<double>(size_));
+      ns_.push_back(std::chrono::duration<double, std::nano>(now - *last_).count() /
+                    static_cast<double>(size_));
     last_ = now;
   }
   /// ns for one of what was counted, in the median batch; the first batch warms up.
@@ -32,15 +33,16 @@ class Batches {
   std::vector<double> ns_;
 };
 
-/// Of a run: so many that a batch is shorter than a time slice, so that slices that other programs take fall into a
-/// few of them.
+/// Of a run: so many that a batch is shorter than a time slice, so that slices that other programs take fall
+/// into a few of them.
 inline constexpr std::uint64_t kBatches = 400;
 
-/// Round trips of one message at a time: the first half in batches, as a clock read at each would cost more than some
-/// of them do; the second half one by one, for the percentiles.
+/// Round trips of one message at a time: the first half in batches, as a clock read at each would cost more
+/// than some of them do; the second half one by one, for the percentiles.
 class RoundTrips {
  public:
-  explicit RoundTrips(std::uint64_t count) : half_(count / 2), batches_(std::max<std::uint64_t>(half_ / kBatches, 1)) {
+  explicit RoundTrips(std::uint64_t count)
+      : half_(count / 2), batches_(std::max<std::uint64_t>(half_ / kBatches, 1)) {
     ns_.reserve(count - half_);
   }
   void begin() {
@@ -50,14 +52,16 @@ class RoundTrips {
     if (done_ < half_)
       batches_.count();
     else
-      ns_.push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start_).count());
+      ns_.push_back(
+          std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start_).count());
     ++done_;
   }
   /// ns: one round trip in the median batch; then p50, p99, p99.9 and the longest of single ones.
   [[nodiscard]] std::vector<double> figures() const {
     std::vector<double> sorted = ns_;
     std::ranges::sort(sorted);
-    return {batches_.median(), quantile(sorted, 0.5), quantile(sorted, 0.99), quantile(sorted, 0.999), sorted.back()};
+    return {batches_.median(), quantile(sorted, 0.5), quantile(sorted, 0.99), quantile(sorted, 0.999),
+            sorted.back()};
   }
 
  private:

@@ -33,7 +33,8 @@ void list() {
   for (const Row& row : rows()) names.add({row.name, row.summary});
   tool::Table others({{"contender"}, {"Debian package"}, {""}});
   for (const Contender& contender : contenders())
-    others.add({contender.name, contender.package, contender.found ? "built in" : "missing when this was built"});
+    others.add(
+        {contender.name, contender.package, contender.found ? "built in" : "missing when this was built"});
   say_out(names.text() + "\n" + others.text());
 }
 
@@ -54,7 +55,8 @@ Settings settings_for(const Arguments& arguments, const MachineReport& machine) 
 
 void draw(Session& session, const std::string& directory, const MachineReport& machine, std::FILE* people) {
   std::filesystem::create_directories(directory);
-  const std::string where = fmt::format("{}, {} cores, commit {}", machine.processor, machine.cores.size(), machine.commit);
+  const std::string where =
+      fmt::format("{}, {} cores, commit {}", machine.processor, machine.cores.size(), machine.commit);
   for (const NamedChart& one : sweep_payloads(session, where)) {
     const auto path = std::filesystem::path(directory) / one.file;
     write(path, to_svg(one.chart));
@@ -70,7 +72,8 @@ bool run_rows(const Arguments& arguments) {
   Session session(settings_for(arguments, machine));
   say_out(to_text(machine), people);
   for (const Row& row : rows()) {
-    if (!arguments.names.empty() && std::ranges::find(arguments.names, row.name) == arguments.names.end()) continue;
+    if (!arguments.names.empty() && std::ranges::find(arguments.names, row.name) == arguments.names.end())
+      continue;
     const std::size_t before = session.results().size();
     row.run(session);
     const auto& all = session.results();

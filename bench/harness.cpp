@@ -71,8 +71,8 @@ void Session::add(const std::string& name, const std::string& unit, const Series
                       .failure = series.failure});
 }
 
-void Session::add_ratio(const std::string& name, const std::string& unit, const Series& over, const Series& under,
-                        std::optional<Target> target, std::size_t figure) {
+void Session::add_ratio(const std::string& name, const std::string& unit, const Series& over,
+                        const Series& under, std::optional<Target> target, std::size_t figure) {
   if (!over.ok() || !under.ok()) return;  // that one has failed is a result of its own
   const auto a = over.figure(figure), b = under.figure(figure);
   results_.push_back({.name = name,
@@ -84,7 +84,11 @@ void Session::add_ratio(const std::string& name, const std::string& unit, const 
                       .target = target});
 }
 
-const Series* largest(const std::vector<const Series*>& all, std::size_t figure) { return best(all, figure, true); }
-const Series* smallest(const std::vector<const Series*>& all, std::size_t figure) { return best(all, figure, false); }
+const Series* largest(const std::vector<const Series*>& all, std::size_t figure) {
+  return best(all, figure, true);
+}
+const Series* smallest(const std::vector<const Series*>& all, std::size_t figure) {
+  return best(all, figure, false);
+}
 
 }  // namespace weir::bench

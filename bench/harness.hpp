@@ -1,9 +1,9 @@
 // Harness: runs the cases of a row in turn, round by round, and keeps what came out.
 //
-// Contenders are interleaved because these machines change speed by 4 between minutes: only what was measured in the
-// same round is compared. Each run is isolated (bench/isolate.hpp); one round before those that count warms up, and
-// each round begins with another case. Counts and checksums are verified by the cases themselves: one that finds
-// something wrong throws, and has failed.
+// Contenders are interleaved because these machines change speed by 4 between minutes: only what was measured
+// in the same round is compared. Each run is isolated (bench/isolate.hpp); one round before those that count
+// warms up, and each round begins with another case. Counts and checksums are verified by the cases
+// themselves: one that finds something wrong throws, and has failed.
 #pragma once
 
 #include <functional>
@@ -90,7 +90,7 @@ class Session {
 
 /// What `weir bench` can measure.
 struct Row {
-  const char* name;     ///< stable
+  const char* name;  ///< stable
   const char* summary;
   void (*run)(Session&);
 };

@@ -18,7 +18,8 @@ std::vector<tool::CoreDistance> distances_of(const std::vector<int>& cores) {
       [&] {
         Figures flat;
         for (const auto& one : tool::core_distances(cores))
-          flat.insert(flat.end(), {static_cast<double>(one.from), static_cast<double>(one.to), one.nanoseconds});
+          flat.insert(flat.end(),
+                      {static_cast<double>(one.from), static_cast<double>(one.to), one.nanoseconds});
         return flat;
       },
       std::chrono::seconds(60));
@@ -47,13 +48,15 @@ MachineReport examine_machine() {
 }
 
 std::string to_text(const MachineReport& machine) {
-  std::string text = fmt::format("{}, {} cores, {}\n{} {}, commit {}\n", machine.processor, machine.cores.size(),
-                                 machine.kernel, machine.compiler, machine.flags, machine.commit);
+  std::string text =
+      fmt::format("{}, {} cores, {}\n{} {}, commit {}\n", machine.processor, machine.cores.size(),
+                  machine.kernel, machine.compiler, machine.flags, machine.commit);
   for (const tool::CoreDistance& one : machine.distances)
     text += fmt::format("cores {} and {}: {:.0f} ns there and back\n", one.from, one.to, one.nanoseconds);
   text += fmt::format("pairs are pinned to cores {} and {}\n", machine.near, machine.far);
   if (!machine.missing.empty())
-    text += fmt::format("not built in, as their packages were missing: {}\n", fmt::join(machine.missing, ", "));
+    text +=
+        fmt::format("not built in, as their packages were missing: {}\n", fmt::join(machine.missing, ", "));
   return text;
 }
 

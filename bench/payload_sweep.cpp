@@ -12,13 +12,14 @@
 namespace weir::bench {
 namespace {
 
-constexpr std::array<std::size_t, 9> kSizes{64,       1 << 10,  4 << 10, 16 << 10, 64 << 10,
+constexpr std::array<std::size_t, 9> kSizes{64,        1 << 10, 4 << 10, 16 << 10, 64 << 10,
                                             256 << 10, 1 << 20, 4 << 20, 16 << 20};
 constexpr std::array kModes{Mode::thread, Mode::process};
 
 std::string size_text(double bytes) {
   if (bytes < 1024) return fmt::format("{:.0f} B", bytes);
-  return bytes < (1 << 20) ? fmt::format("{:.0f} KiB", bytes / 1024) : fmt::format("{:.0f} MiB", bytes / (1 << 20));
+  return bytes < (1 << 20) ? fmt::format("{:.0f} KiB", bytes / 1024)
+                           : fmt::format("{:.0f} MiB", bytes / (1 << 20));
 }
 
 /// Frames of a run: the bytes touched stay bounded.
@@ -30,10 +31,13 @@ std::int64_t frames_of(const Settings& settings, std::size_t bytes) {
 /// Bytes/s of blocks that are written at the source and read at the sink, each in a lane of its own.
 Figures stream(std::int64_t count, std::size_t bytes, Mode mode) {
   Pipeline pipeline;
-  const Dict arguments{
-      {"count", count}, {"bytes", static_cast<std::int64_t>(bytes)}, {"index", std::int64_t{0}}, {"touch", true}};
+  const Dict arguments{{"count", count},
+                       {"bytes", static_cast<std::int64_t>(bytes)},
+                       {"index", std::int64_t{0}},
+                       {"touch", true}};
   // Few blocks under way: they stay in the cache where they fit, for both modes alike.
-  auto& source = pipeline.emplace<BlockSource>({.source_pads = {"out"}, .worker_argdict = arguments, .lane = 0});
+  auto& source =
+      pipeline.emplace<BlockSource>({.source_pads = {"out"}, .worker_argdict = arguments, .lane = 0});
   auto& sink = pipeline.emplace<BlockSink>(
       {.sink_pads = {"in"}, .queue_maxsize = 16, .worker_argdict = arguments, .lane = 1});
   pipeline.connect(source, sink);
@@ -60,8 +64,8 @@ const Series& series_of(const std::vector<Series>& all, std::size_t size, std::s
   return all[size * 4 + mode * 2 + (streamed ? 1 : 0)];
 }
 
-Line line_of(const std::vector<Series>& all, std::size_t mode, bool streamed, std::size_t figure, const char* what,
-             const char* colour) {
+Line line_of(const std::vector<Series>& all, std::size_t mode, bool streamed, std::size_t figure,
+             const char* what, const char* colour) {
   Line line{.name = fmt::format("{}{}", what, kModes[mode] == Mode::thread ? "threads" : "processes"),
             .colour = colour,
             .dashed = kModes[mode] == Mode::process};

@@ -9,7 +9,8 @@ namespace weir::bench {
 Options run_options(Mode mode, Wait wait) {
   return {.mode = mode,
           .wait = wait,
-          .worker_executable = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "weir-bench-worker"};
+          .worker_executable =
+              std::filesystem::read_symlink("/proc/self/exe").parent_path() / "weir-bench-worker"};
 }
 
 Figures run_with_figures(Pipeline& pipeline, const Options& options, std::size_t figures, Report* report) {

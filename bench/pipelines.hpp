@@ -16,13 +16,13 @@ namespace weir::bench {
 /// For worker processes the lean program beside this one.
 [[nodiscard]] Options run_options(Mode mode, Wait wait = Wait::adaptive);
 
-/// Runs it to its end; the shared figures as its elements left them. Throws RunFailed if frames are missing in the
-/// ledger.
+/// Runs it to its end; the shared figures as its elements left them. Throws RunFailed if frames are missing
+/// in the ledger.
 [[nodiscard]] Figures run_with_figures(Pipeline& pipeline, const Options& options, std::size_t figures,
                                        Report* report = nullptr);
 
-/// source → `stages` → sink, 64-byte frames. `groups`: lanes for source and first stages, and so on, in equal parts;
-/// 0: the engine places them.
+/// source → `stages` → sink, 64-byte frames. `groups`: lanes for source and first stages, and so on, in equal
+/// parts; 0: the engine places them.
 struct Chain {
   std::int64_t count = 0;
   int stages = 4;

@@ -12,7 +12,6 @@
 
 #include "tools/weir/build_pipeline.hpp"
 #include "tools/weir/graph.hpp"
-#include "tools/weir/messages.hpp"
 #include "tools/weir/numbers.hpp"
 #include "tools/weir/table.hpp"
 #include "tools/weir/twin_outputs.hpp"
@@ -49,7 +48,8 @@ std::vector<std::size_t> in_order(const Description& description) {
   return order;
 }
 
-/// The command beside this program has the same elements and no contender's library; workers start faster in it.
+/// The command beside this program has the same elements and no contender's library; workers start faster in
+/// it.
 std::string worker_executable() {
   const auto command = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "weir";
   return std::filesystem::exists(command) ? command.string() : std::string();
@@ -68,7 +68,8 @@ std::vector<double> cpu_of_elements(const Description& description, const Report
 /// PlacementFigures, and after them each element's CPU seconds.
 Figures run_once(const Description& description, Mode mode) {
   const std::unique_ptr<Pipeline> pipeline = tool::build_pipeline(description);
-  Parallelize run(*pipeline, {.mode = mode, .measure_latency = true, .worker_executable = worker_executable()});
+  Parallelize run(*pipeline,
+                  {.mode = mode, .measure_latency = true, .worker_executable = worker_executable()});
   run.run();
   const Report& report = run.report();
   if (!report.balances()) throw RunFailed("frames are missing in the ledger");
@@ -86,8 +87,8 @@ Figures run_once(const Description& description, Mode mode) {
   return figures;
 }
 
-/// As many process lanes as there are cores, cut where the work that the elements did in processes of their own is
-/// shared out most evenly.
+/// As many process lanes as there are cores, cut where the work that the elements did in processes of their
+/// own is shared out most evenly.
 Description grouped(Description description, const Figures& apart, std::size_t cores, std::string& lanes) {
   const std::vector<std::size_t> order = in_order(description);
   std::vector<double> weights;
@@ -114,7 +115,8 @@ std::string median(const Series& series, PlacementFigure figure) {
 }  // namespace
 
 std::vector<std::size_t> cut_evenly(const std::vector<double>& weights, std::size_t parts) {
-  // The lightest heaviest group is the sum of some neighbours: the least of those sums that fills at most `parts`.
+  // The lightest heaviest group is the sum of some neighbours: the least of those sums that fills at most
+  // `parts`.
   const auto fill = [&](double limit) {
     std::vector<std::size_t> groups;
     double sum = 0;
@@ -149,9 +151,10 @@ std::vector<Placement> measure_placements(const std::string& pipeline, const Set
   const auto in = [](const Description& graph, Mode mode) { return [=] { return run_once(graph, mode); }; };
   Description cut;
   try {
-    cut = grouped(description, isolated(in(description, Mode::process), kLimit), tool::allowed_cores().size(), lanes);
+    cut = grouped(description, isolated(in(description, Mode::process), kLimit), tool::allowed_cores().size(),
+                  lanes);
   } catch (const RunFailed& error) {
-    const std::string what = tool::without_type(error.what());
+    const std::string what = error.what();
     throw RunFailed(what.starts_with("took") ? what + "; do its sources end?" : what);
   }
   Session session(settings);
@@ -201,15 +204,16 @@ std::string to_text(const std::vector<Placement>& placements) {
   }
   std::string text = table.text() + notes;
   if (const Placement* chosen = choose(placements))
-    text += fmt::format("\ntake: {}: no other is faster beyond the noise{}\n", chosen->name,
-                        placements.size() > 1 ? ", and of those that are as fast it takes the least CPU time" : "");
+    text += fmt::format(
+        "\ntake: {}: no other is faster beyond the noise{}\n", chosen->name,
+        placements.size() > 1 ? ", and of those that are as fast it takes the least CPU time" : "");
   return text;
 }
 
 std::vector<Result> results_of(const std::vector<Placement>& placements) {
   constexpr std::pair<PlacementFigure, const char*> kUnits[] = {
-      {kThroughput, "frames/s"}, {kMedian, "ns latency p50"}, {kP99, "ns latency p99"},
-      {kP999, "ns latency p99.9"}, {kCpu, "ns CPU a frame"}, {kFirstFrame, "ns to first frame"}};
+      {kThroughput, "frames/s"},   {kMedian, "ns latency p50"}, {kP99, "ns latency p99"},
+      {kP999, "ns latency p99.9"}, {kCpu, "ns CPU a frame"},    {kFirstFrame, "ns to first frame"}};
   Session session({});
   for (const Placement& p : placements)
     for (const auto& [figure, unit] : kUnits) session.add("pipeline", unit, p.series, figure);

@@ -1,4 +1,5 @@
-// A chart with two logarithmic axes as SVG: lines with markers, a grid, a legend. Pure text; nothing is measured here.
+// A chart with two logarithmic axes as SVG: lines with markers, a grid, a legend. Pure text; nothing is
+// measured here.
 #pragma once
 
 #include <functional>
@@ -17,8 +18,8 @@ struct Line {
 struct Chart {
   std::string title, subtitle;
   std::string x_label, y_label;
-  std::vector<double> x_ticks;                         ///< each is labelled
-  std::function<std::string(double)> x_text, y_text;   ///< of ticks
+  std::vector<double> x_ticks;                        ///< each is labelled
+  std::function<std::string(double)> x_text, y_text;  ///< of ticks
   std::vector<Line> lines;
 };
 

@@ -16,7 +16,8 @@ Activity activity_of(const std::filesystem::path& task) {
   for (std::string line; std::getline(status, line);)
     if (line.find("voluntary_ctxt_switches:") != std::string::npos)  // and the nonvoluntary ones
       sum.switches += std::stoull(line.substr(line.find(':') + 1));
-  if (!(std::ifstream(task / "schedstat") >> sum.cpu_ns)) throw RunFailed("this kernel keeps no schedstat of threads");
+  if (!(std::ifstream(task / "schedstat") >> sum.cpu_ns))
+    throw RunFailed("this kernel keeps no schedstat of threads");
   return sum;
 }
 

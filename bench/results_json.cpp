@@ -49,8 +49,12 @@ Json result_json(const Result& result) {
 }
 
 Json machine_json(const MachineReport& machine) {
-  Json json{{"processor", machine.processor}, {"cores", machine.cores},     {"kernel", machine.kernel},
-            {"compiler", machine.compiler},   {"flags", machine.flags},     {"commit", machine.commit},
+  Json json{{"processor", machine.processor},
+            {"cores", machine.cores},
+            {"kernel", machine.kernel},
+            {"compiler", machine.compiler},
+            {"flags", machine.flags},
+            {"commit", machine.commit},
             {"pinned_to", {machine.near, machine.far}}};
   Json distances = Json::array();
   for (const tool::CoreDistance& one : machine.distances)

@@ -14,7 +14,9 @@ std::string who(const Subject& subject) {
   std::string text = subject.contender.empty() ? "weir" : subject.contender;
   if (!subject.variant.empty()) text += ", " + subject.variant;
   if (subject.mode)
-    text += *subject.mode == Mode::process ? ", processes" : *subject.mode == Mode::thread ? ", threads" : ", main lane";
+    text += *subject.mode == Mode::process  ? ", processes"
+            : *subject.mode == Mode::thread ? ", threads"
+                                            : ", main lane";
   return text;
 }
 
@@ -33,7 +35,8 @@ std::string unit_of(const std::string& unit) {
 std::string aim_of(const Result& result) {
   if (!result.target) return "";
   const char* bound = result.target->bound == Target::Bound::at_most ? "at most" : "at least";
-  return fmt::format("{} {}: {}", bound, number(result.target->value, result.unit), to_string(*result.verdict()));
+  return fmt::format("{} {}: {}", bound, number(result.target->value, result.unit),
+                     to_string(*result.verdict()));
 }
 
 std::string what(const Result& result) {
@@ -62,8 +65,8 @@ std::string summary_of(const std::vector<Result>& results) {
   const auto count = [&](Verdict verdict) {
     return std::ranges::count_if(results, [&](const Result& result) { return result.verdict() == verdict; });
   };
-  return fmt::format("targets: {} met, {} not met, {} ties (the target lies inside the noise)\n", count(Verdict::met),
-                     count(Verdict::not_met), count(Verdict::tie));
+  return fmt::format("targets: {} met, {} not met, {} ties (the target lies inside the noise)\n",
+                     count(Verdict::met), count(Verdict::not_met), count(Verdict::tie));
 }
 
 }  // namespace weir::bench

@@ -7,11 +7,13 @@
 namespace weir::bench {
 
 struct Settings {
-  bool quick = false;        ///< a tenth of the work, for a first look
-  std::size_t rounds = 7;    ///< that count; one before them warms up
-  int near = 0, far = 0;     ///< the two cores that the ends of a pair are pinned to
+  bool quick = false;      ///< a tenth of the work, for a first look
+  std::size_t rounds = 7;  ///< that count; one before them warms up
+  int near = 0, far = 0;   ///< the two cores that the ends of a pair are pinned to
 
-  [[nodiscard]] std::uint64_t scaled(std::uint64_t count) const noexcept { return quick ? count / 10 : count; }
+  [[nodiscard]] std::uint64_t scaled(std::uint64_t count) const noexcept {
+    return quick ? count / 10 : count;
+  }
 };
 
 /// Frames that a queue or ring holds, the same for all contenders.

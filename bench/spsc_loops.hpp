@@ -1,9 +1,10 @@
-// The loops that every queue of one producer and one consumer is measured with; they differ in nothing but the queue.
+// The loops that every queue of one producer and one consumer is measured with; they differ in nothing but
+// the queue.
 //
-// A Link is a queue that both ends can reach, in one process or, where it says so, in two after a fork. It has
-// `writer()` and `reader()`, whose `put(message)` and `take(message)` never wait and return false where they can't.
-// Ends spin without a pause in round trips, as weir's ring does there; counts, order and sums are checked. A run is
-// cut into batches and gives their median.
+// A Link is a queue that both ends can reach, in one process or, where it says so, in two after a fork. It
+// has `writer()` and `reader()`, whose `put(message)` and `take(message)` never wait and return false where
+// they can't. Ends spin without a pause in round trips, as weir's ring does there; counts, order and sums are
+// checked. A run is cut into batches and gives their median.
 #pragma once
 
 #include <atomic>
@@ -26,7 +27,8 @@ struct alignas(64) Message {
 };
 static_assert(sizeof(Message) == 64);
 
-/// A queue in the process's own memory whose two ends are the queue itself: `put` and `take` name its functions.
+/// A queue in the process's own memory whose two ends are the queue itself: `put` and `take` name its
+/// functions.
 template <class Queue>
 class HeapLink {
  public:

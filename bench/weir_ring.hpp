@@ -1,5 +1,6 @@
-// weir's ring as a Link of bench/spsc_loops.hpp: two ends of one segment, private or shared. What the loops call a
-// message is the frame's descriptor; its first word is the ring's own, so 56 of its 64 bytes are the user's.
+// weir's ring as a Link of bench/spsc_loops.hpp: two ends of one segment, private or shared. What the loops
+// call a message is the frame's descriptor; its first word is the ring's own, so 56 of its 64 bytes are the
+// user's.
 #pragma once
 
 #include <cstddef>
@@ -12,13 +13,14 @@
 namespace weir::bench {
 
 class RingLink {
-  static constexpr std::size_t kUserBytes = sizeof(detail::Descriptor) - offsetof(detail::Descriptor, sequence);
+  static constexpr std::size_t kUserBytes =
+      sizeof(detail::Descriptor) - offsetof(detail::Descriptor, sequence);
 
  public:
   explicit RingLink(Mode mode)
-      : segment_(shm::Segment::create(mode == Mode::process ? shm::Segment::Sharing::shared
-                                                            : shm::Segment::Sharing::private_memory,
-                                      shm::ring_bytes(kCapacity), "bench ring")),
+      : segment_(shm::Segment::create(
+            mode == Mode::process ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory,
+            shm::ring_bytes(kCapacity), "bench ring")),
         header_(shm::create_ring(segment_.data(), kCapacity)) {}
 
   class Writer {

@@ -40,7 +40,8 @@ TEST_F(BenchCommand, RunsOneRowAndWritesWhatItMeasured) {
 TEST_F(BenchCommand, DoctorSaysWhatEachFindingMeans) {
   const Ended ended = weir_command({"doctor"});
   EXPECT_EQ(ended.code, 0) << ended.err;
-  for (const char* text : {"cores", "governor", "huge pages", "locked memory", "real-time", "membarrier", "clock"})
+  for (const char* text :
+       {"cores", "governor", "huge pages", "locked memory", "real-time", "membarrier", "clock"})
     EXPECT_THAT(ended.out, HasSubstr(text));
 }
 

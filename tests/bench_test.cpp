@@ -1,14 +1,16 @@
 // The measuring tool's own arithmetic, isolation and report; nothing here depends on how fast anything is.
-#include <csignal>
 #include <chrono>
+#include <csignal>
 #include <stdexcept>
 
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "bench/harness.hpp"
 #include "bench/isolate.hpp"
+#include "bench/placements.hpp"
+#include "bench/plot.hpp"
 #include "bench/results_json.hpp"
 #include "bench/results_text.hpp"
 #include "bench/rows/rows.hpp"
@@ -37,9 +39,7 @@ TEST(Statistics, SpreadKeepsEveryRun) {
 
 TEST(Statistics, SpreadOfNothingHasNoRuns) { EXPECT_EQ(spread_of({}).runs, 0u); }
 
-TEST(Statistics, RatiosAreOfTheSameRound) {
-  EXPECT_THAT(ratios({1, 20, 3}, {2, 10}), ElementsAre(0.5, 2));
-}
+TEST(Statistics, RatiosAreOfTheSameRound) { EXPECT_THAT(ratios({1, 20, 3}, {2, 10}), ElementsAre(0.5, 2)); }
 
 TEST(Statistics, ATargetInsideTheNoiseIsATie) {
   const Spread spread = spread_of({1, 2, 3, 4, 5});
@@ -72,13 +72,22 @@ TEST(Isolation, TellsWhyARunFailed) {
 }
 
 TEST(Isolation, EndsARunThatHangs) {
-  EXPECT_THAT(failure_of([]() -> Figures { for (;;) ::pause(); }, 1s), HasSubstr("longer than 1 s"));
+  EXPECT_THAT(failure_of(
+                  []() -> Figures {
+                    for (;;) ::pause();
+                  },
+                  1s),
+              HasSubstr("longer than 1 s"));
 }
 
 TEST(Isolation, APeerThatFailsFailsTheRun) {
   for (const Mode mode : {Mode::thread, Mode::process}) {
     const auto run = [mode]() -> Figures {
-      beside(mode, [] { throw std::runtime_error("the peer had enough"); }, [] { for (;;) ::pause(); });
+      beside(
+          mode, [] { throw std::runtime_error("the peer had enough"); },
+          [] {
+            for (;;) ::pause();
+          });
       return {};
     };
     EXPECT_EQ(failure_of(run, 60s), "the peer had enough");
@@ -87,7 +96,8 @@ TEST(Isolation, APeerThatFailsFailsTheRun) {
 
 TEST(Harness, RunsEveryCaseOnceARoundAndWarmsUpBefore) {
   Session session({.rounds = 3});
-  const auto all = session.interleave({{{"a", {}, ""}, [] { return Figures{1}; }}, {{"b", {}, ""}, [] { return Figures{2}; }}});
+  const auto all = session.interleave(
+      {{{"a", {}, ""}, [] { return Figures{1}; }}, {{"b", {}, ""}, [] { return Figures{2}; }}});
   ASSERT_EQ(all.size(), 2u);
   EXPECT_THAT(all[0].figure(), ElementsAre(1, 1, 1));
   EXPECT_THAT(all[1].figure(), ElementsAre(2, 2, 2));
@@ -95,8 +105,9 @@ TEST(Harness, RunsEveryCaseOnceARoundAndWarmsUpBefore) {
 
 TEST(Harness, ACaseThatFailsIsAResultAndNoRatio) {
   Session session({.rounds = 2});
-  const auto all = session.interleave({{{"", {}, ""}, [] { return Figures{1}; }},
-                                       {{"broken", {}, ""}, []() -> Figures { throw RunFailed("sums differ"); }}});
+  const auto all =
+      session.interleave({{{"", {}, ""}, [] { return Figures{1}; }},
+                          {{"broken", {}, ""}, []() -> Figures { throw RunFailed("sums differ"); }}});
   for (const Series& series : all) session.add("row", "ns", series);
   session.add_ratio("row", "ns", all[0], all[1], at_most(1));
   ASSERT_EQ(session.results().size(), 2u);
@@ -120,10 +131,11 @@ Session session_with_a_ratio() {
 }
 
 TEST(ResultsJson, HasOneObjectAResult) {
-  const MachineReport machine{.processor = "some", .cores = {0, 1}, .distances = {{0, 1, 100}}, .missing = {"x"}};
+  const MachineReport machine{
+      .processor = "some", .cores = {0, 1}, .distances = {{0, 1, 100}}, .missing = {"x"}};
   const auto json = nlohmann::json::parse(to_json(machine, session_with_a_ratio().results()));
-  for (const char* key : {"processor", "cores", "core_distances", "kernel", "compiler", "flags", "commit", "pinned_to",
-                          "missing_contenders"})
+  for (const char* key : {"processor", "cores", "core_distances", "kernel", "compiler", "flags", "commit",
+                          "pinned_to", "missing_contenders"})
     EXPECT_TRUE(json["machine"].contains(key)) << key;
   EXPECT_EQ(json["machine"]["core_distances"][0]["round_trip_ns"], 100);
   ASSERT_EQ(json["results"].size(), 2u);
@@ -156,12 +168,55 @@ TEST(ResultsText, PrintsARatioBesideItsTarget) {
   EXPECT_THAT(to_text(row, session_with_a_ratio().results()), HasSubstr("at most 1.00: not met"));
 }
 
+TEST(Placements, AreCutWhereTheHeaviestGroupIsLightest) {
+  EXPECT_THAT(cut_evenly({1, 1, 1, 1}, 2), ElementsAre(0, 0, 1, 1));
+  EXPECT_THAT(cut_evenly({5, 1, 1, 1}, 2), ElementsAre(0, 1, 1, 1));
+  EXPECT_THAT(cut_evenly({1, 1, 9, 1}, 3), ElementsAre(0, 0, 1, 2));
+  EXPECT_THAT(cut_evenly({3, 2}, 1), ElementsAre(0, 0));
+  EXPECT_THAT(cut_evenly({0, 0, 0}, 2), ElementsAre(0, 0, 0));
+  EXPECT_TRUE(cut_evenly({}, 2).empty());
+}
+
+Placement placement(const std::string& name, double frames_per_second, double cpu) {
+  Figures figures(kPlacementFigures);
+  figures[kThroughput] = frames_per_second;
+  figures[kCpu] = cpu;
+  Figures faster = figures;
+  faster[kThroughput] *= 1.2;
+  return {name, "", {.subject = {}, .runs = {figures, figures, faster, faster}}};
+}
+
+TEST(Placements, OfThoseThatAreAsFastTheCheapestIsChosen) {
+  EXPECT_EQ(choose({placement("threads", 100, 9), placement("main lane", 95, 3), placement("slow", 10, 1)})->name,
+            "main lane");
+  EXPECT_EQ(choose({placement("main lane", 10, 3), placement("threads", 100, 9)})->name, "threads");
+  EXPECT_EQ(choose({}), nullptr);
+}
+
+TEST(Plot, DrawsEveryLineInsideTheFrame) {
+  const Chart chart{.title = "a < b",
+                    .subtitle = "",
+                    .x_label = "x",
+                    .y_label = "y",
+                    .x_ticks = {1, 10, 100},
+                    .x_text = [](double x) { return std::to_string(static_cast<int>(x)); },
+                    .y_text = [](double y) { return std::to_string(static_cast<int>(y)); },
+                    .lines = {{"first", "#000000", false, {{1, 3}, {10, 30}, {100, 3000}}}, {"none", "#ff0000", true}}};
+  const std::string svg = to_svg(chart);
+  EXPECT_THAT(svg, HasSubstr("a &lt; b"));
+  EXPECT_THAT(svg, HasSubstr(">first<"));
+  EXPECT_THAT(svg, HasSubstr(">10000<"));
+  EXPECT_EQ(svg.find("nan"), std::string::npos);
+  EXPECT_EQ(svg.find("inf"), std::string::npos);
+}
+
 TEST(Rows, HaveStableNames) {
   std::vector<std::string> names;
   for (const Row& row : rows()) names.emplace_back(row.name);
-  EXPECT_THAT(names, ElementsAre("ring.rtt_over_raw", "ring.throughput", "hop.rtt", "chain4.frames",
-                                 "chain4.main_lane", "payload.flatness", "fanout8.flatness", "oversubscribed32", "idle",
-                                 "steady_state", "wake.over_futex", "start", "stop", "worker.memory"));
+  EXPECT_THAT(names,
+              ElementsAre("ring.rtt_over_raw", "ring.throughput", "hop.rtt", "chain4.frames",
+                          "chain4.main_lane", "payload.flatness", "fanout8.flatness", "oversubscribed32",
+                          "idle", "steady_state", "wake.over_futex", "start", "stop", "worker.memory"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// atomic_queue's queue of any element, for one producer and one consumer. It has a setting for latency and one for
-// throughput; each measurement gets its own.
+// atomic_queue's queue of any element, for one producer and one consumer. It has a setting for latency and
+// one for throughput; each measurement gets its own.
 #include <atomic_queue/atomic_queue.h>
 
 #include "bench/contenders/contender.hpp"

@@ -1,5 +1,5 @@
-// Boost.Lockfree spsc_queue at its fastest: the capacity known at compile time. Its messages are a cache line,
-// aligned as such.
+// Boost.Lockfree spsc_queue at its fastest: the capacity known at compile time. Its messages are a cache
+// line, aligned as such.
 #include <boost/lockfree/spsc_queue.hpp>
 
 #include "bench/contenders/contender.hpp"

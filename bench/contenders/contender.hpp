@@ -1,5 +1,6 @@
-// Contender: what a user would pick instead of weir. Each is one file here that is compiled where CMake finds its
-// package; one that is missing is named. All that a row needs of a contender are functions that run it once.
+// Contender: what a user would pick instead of weir. Each is one file here that is compiled where CMake finds
+// its package; one that is missing is named. All that a row needs of a contender are functions that run it
+// once.
 #pragma once
 
 #include <optional>
@@ -15,15 +16,15 @@ namespace weir::bench {
 
 /// What can be measured of a contender, and in which unit.
 enum class Ability {
-  queue_round_trip,    ///< ns for 64 bytes there and back, one under way
-  queue_throughput,    ///< 64-byte messages/s
-  hop_round_trip,      ///< ns, between two processes; RoundTrips::figures()
-  chain_throughput,    ///< frames/s through source, four stages, sink
+  queue_round_trip,  ///< ns for 64 bytes there and back, one under way
+  queue_throughput,  ///< 64-byte messages/s
+  hop_round_trip,    ///< ns, between two processes; RoundTrips::figures()
+  chain_throughput,  ///< frames/s through source, four stages, sink
 };
 
 struct Measurement {
   Ability ability;
-  std::string variant;        ///< how it was set up, where there are several ways
+  std::string variant;  ///< how it was set up, where there are several ways
   std::optional<Mode> mode;
   Figures (*run)(const Settings&);
 };

@@ -2,7 +2,8 @@
 
 namespace weir::bench {
 
-// One line each in contenders.inc, which CMake writes: CONTENDER_FOUND or CONTENDER_MISSING (function, name, package).
+// One line each in contenders.inc, which CMake writes: CONTENDER_FOUND or CONTENDER_MISSING (function, name,
+// package).
 #define CONTENDER_FOUND(function, name, package) std::vector<Measurement> function();
 #define CONTENDER_MISSING(function, name, package)
 #include "contenders.inc"

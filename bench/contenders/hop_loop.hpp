@@ -1,5 +1,6 @@
-// The loop that every transport between two processes is measured with: 64 bytes there and back, one under way, the
-// two ends pinned to two cores. An End has `send(const Message&)` and `receive(Message&)`, which wait in its own way.
+// The loop that every transport between two processes is measured with: 64 bytes there and back, one under
+// way, the two ends pinned to two cores. An End has `send(const Message&)` and `receive(Message&)`, which
+// wait in its own way.
 #pragma once
 
 #include "bench/batches.hpp"
@@ -14,7 +15,8 @@ inline constexpr std::uint64_t kFastHops = 100'000, kSlowHops = 5'000;
 
 /// `make_near` and `make_far` make the ends, each in its process.
 template <class MakeNear, class MakeFar>
-Figures hop_round_trips(std::uint64_t count, const Settings& settings, MakeNear&& make_near, MakeFar&& make_far) {
+Figures hop_round_trips(std::uint64_t count, const Settings& settings, MakeNear&& make_near,
+                        MakeFar&& make_far) {
   count = settings.scaled(count);
   RoundTrips trips(count);
   beside(

@@ -1,5 +1,5 @@
-// iceoryx: two topics, there and back, busy-polled as weir's ends spin. Its daemon RouDi is started for the run and
-// ended after it; only one can be on a machine, so where another is running that one serves.
+// iceoryx: two topics, there and back, busy-polled as weir's ends spin. Its daemon RouDi is started for the
+// run and ended after it; only one can be on a machine, so where another is running that one serves.
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -33,7 +33,7 @@ class RouDi {
       ::_exit(127);
     });
     std::this_thread::sleep_for(std::chrono::milliseconds(300));  // a client waits for the rest of its start
-    if (::waitpid(pid_, nullptr, WNOHANG) != 0) pid_ = -1;          // there is one already, or none at all
+    if (::waitpid(pid_, nullptr, WNOHANG) != 0) pid_ = -1;        // there is one already, or none at all
   }
   ~RouDi() {
     if (pid_ < 0) return;
@@ -53,7 +53,8 @@ class End {
       : name_(start(side)),
         publisher_({"weir", "bench", {iox::cxx::TruncateToCapacity, out}}, {.historyCapacity = 0}),
         subscriber_({"weir", "bench", {iox::cxx::TruncateToCapacity, in}}, {.queueCapacity = 64}) {
-    while (subscriber_.getSubscriptionState() != iox::SubscribeState::SUBSCRIBED || !publisher_.hasSubscribers()) {
+    while (subscriber_.getSubscriptionState() != iox::SubscribeState::SUBSCRIBED ||
+           !publisher_.hasSubscribers()) {
     }
   }
   ~End() {  // this process ends without the runtime's own farewell, which waits for a monitor
@@ -96,8 +97,9 @@ Figures hop(const Settings& settings) {
   // RouDi ends its clients when it ends, so this process, which outlives it, is none of them.
   return isolated(
       [&] {
-        return hop_round_trips(kFastHops, settings, [] { return End("a", "there", "back"); },
-                               [] { return End("b", "back", "there"); });
+        return hop_round_trips(
+            kFastHops, settings, [] { return End("a", "there", "back"); },
+            [] { return End("b", "back", "there"); });
       },
       std::chrono::seconds(60));
 }

@@ -1,6 +1,6 @@
-// What the kernel itself offers between two processes: pipe, Unix socket, POSIX message queue. Each in its usual way,
-// where the reader sleeps until something comes, and polled: descriptors that never block, asked again and again, as
-// weir's ends spin.
+// What the kernel itself offers between two processes: pipe, Unix socket, POSIX message queue. Each in its
+// usual way, where the reader sleeps until something comes, and polled: descriptors that never block, asked
+// again and again, as weir's ends spin.
 #include <array>
 #include <cerrno>
 #include <string>
@@ -34,8 +34,14 @@ Figures pipe_hop(const Settings& settings) {
   std::array<int, 2> there, back;
   const int flags = polled ? O_NONBLOCK : 0;
   if (::pipe2(there.data(), flags) != 0 || ::pipe2(back.data(), flags) != 0) throw RunFailed("no pipe");
-  return hop_round_trips(polled ? kFastHops : kSlowHops, settings, [&] { return Descriptors{back[0], there[1]}; },
-                         [&] { return Descriptors{there[0], back[1]}; });
+  return hop_round_trips(
+      polled ? kFastHops : kSlowHops, settings,
+      [&] {
+        return Descriptors{back[0], there[1]};
+      },
+      [&] {
+        return Descriptors{there[0], back[1]};
+      });
 }
 
 template <bool polled>
@@ -43,8 +49,14 @@ Figures socket_hop(const Settings& settings) {
   std::array<int, 2> ends;
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | (polled ? SOCK_NONBLOCK : 0), 0, ends.data()) != 0)
     throw RunFailed("no socket");
-  return hop_round_trips(polled ? kFastHops : kSlowHops, settings, [&] { return Descriptors{ends[0], ends[0]}; },
-                         [&] { return Descriptors{ends[1], ends[1]}; });
+  return hop_round_trips(
+      polled ? kFastHops : kSlowHops, settings,
+      [&] {
+        return Descriptors{ends[0], ends[0]};
+      },
+      [&] {
+        return Descriptors{ends[1], ends[1]};
+      });
 }
 
 struct MessageQueues {
@@ -75,8 +87,14 @@ template <bool polled>
 Figures queue_hop(const Settings& settings) {
   const int flags = polled ? O_NONBLOCK : 0;
   const mqd_t there = open_queue("a", flags), back = open_queue("b", flags);
-  return hop_round_trips(polled ? kFastHops : kSlowHops, settings, [&] { return MessageQueues{back, there}; },
-                         [&] { return MessageQueues{there, back}; });
+  return hop_round_trips(
+      polled ? kFastHops : kSlowHops, settings,
+      [&] {
+        return MessageQueues{back, there};
+      },
+      [&] {
+        return MessageQueues{there, back};
+      });
 }
 
 template <Figures (*sleeping)(const Settings&), Figures (*polling)(const Settings&)>

@@ -1,5 +1,5 @@
-// moodycamel ConcurrentQueue with one producer and one consumer, told so by its tokens, which is its fastest way.
-// try_enqueue never allocates, so the blocks made at the start bound it.
+// moodycamel ConcurrentQueue with one producer and one consumer, told so by its tokens, which is its fastest
+// way. try_enqueue never allocates, so the blocks made at the start bound it.
 #include <concurrentqueue/concurrentqueue.h>
 
 #include "bench/contenders/contender.hpp"

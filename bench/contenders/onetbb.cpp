@@ -1,8 +1,8 @@
-// oneTBB's two dataflow engines on the chain: source, four stages that each add one, sink. Stages are serial and in
-// order, as weir's workers are; the pipeline is measured with stages that may run in parallel as well, its fastest
-// way where a stage has no state. As many messages are under way as weir's rings hold. In the pipeline what travels is a
-// pointer into a pool of so many; in the graph the 64 bytes themselves, as its limiter may let a message wait while
-// later ones overtake it, so that none can be told to be free.
+// oneTBB's two dataflow engines on the chain: source, four stages that each add one, sink. Stages are serial
+// and in order, as weir's workers are; the pipeline is measured with stages that may run in parallel as well,
+// its fastest way where a stage has no state. As many messages are under way as weir's rings hold. In the
+// pipeline what travels is a pointer into a pool of so many; in the graph the 64 bytes themselves, as its
+// limiter may let a message wait while later ones overtake it, so that none can be told to be free.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -59,11 +59,13 @@ Figures pipeline_chain(const Settings& settings) {
     message.sequence = ++given;
     return &message;
   };
-  const auto stage = tbb::make_filter<Message*, Message*>(mode, [](Message* message) { return add_one(message); });
-  tbb::parallel_pipeline(kCapacity, tbb::make_filter<void, Message*>(tbb::filter_mode::serial_in_order, source) &
-                                        stage & stage & stage & stage &
-                                        tbb::make_filter<Message*, void>(tbb::filter_mode::serial_in_order,
-                                                                         [&](Message* message) { sink.take(*message); }));
+  const auto stage =
+      tbb::make_filter<Message*, Message*>(mode, [](Message* message) { return add_one(message); });
+  tbb::parallel_pipeline(
+      kCapacity, tbb::make_filter<void, Message*>(tbb::filter_mode::serial_in_order, source) & stage & stage &
+                     stage & stage &
+                     tbb::make_filter<Message*, void>(tbb::filter_mode::serial_in_order,
+                                                      [&](Message* message) { sink.take(*message); }));
   return sink.frames_per_second();
 }
 
@@ -84,10 +86,11 @@ Figures graph_chain(const Settings& settings) {
   using Stage = flow::function_node<Message, Message, Policy>;
   Stage a(graph, flow::serial, add), b(graph, flow::serial, add), c(graph, flow::serial, add),
       d(graph, flow::serial, add);
-  flow::function_node<Message, flow::continue_msg, Policy> last(graph, flow::serial, [&](const Message& message) {
-    sink.take(message);
-    return flow::continue_msg();
-  });
+  flow::function_node<Message, flow::continue_msg, Policy> last(graph, flow::serial,
+                                                                [&](const Message& message) {
+                                                                  sink.take(message);
+                                                                  return flow::continue_msg();
+                                                                });
   flow::make_edge(source, limiter);
   flow::make_edge(limiter, a);
   flow::make_edge(a, b);
@@ -103,13 +106,16 @@ Figures graph_chain(const Settings& settings) {
 }  // namespace
 
 std::vector<Measurement> onetbb_pipeline() {
-  return {{Ability::chain_throughput, "serial stages", Mode::thread, pipeline_chain<tbb::filter_mode::serial_in_order>},
-          {Ability::chain_throughput, "parallel stages", Mode::thread, pipeline_chain<tbb::filter_mode::parallel>}};
+  return {{Ability::chain_throughput, "serial stages", Mode::thread,
+           pipeline_chain<tbb::filter_mode::serial_in_order>},
+          {Ability::chain_throughput, "parallel stages", Mode::thread,
+           pipeline_chain<tbb::filter_mode::parallel>}};
 }
 
 std::vector<Measurement> onetbb_graph() {
   return {{Ability::chain_throughput, "", Mode::thread, graph_chain<tbb::flow::queueing>},
-          {Ability::chain_throughput, "lightweight nodes", Mode::thread, graph_chain<tbb::flow::queueing_lightweight>}};
+          {Ability::chain_throughput, "lightweight nodes", Mode::thread,
+           graph_chain<tbb::flow::queueing_lightweight>}};
 }
 
 }  // namespace weir::bench

@@ -1,5 +1,5 @@
-// Python's multiprocessing: two queues between two processes, the transport of the system that weir re-imagines. Its
-// SimpleQueue, the fastest of its queues: no feeder thread between the caller and the pipe.
+// Python's multiprocessing: two queues between two processes, the transport of the system that weir
+// re-imagines. Its SimpleQueue, the fastest of its queues: no feeder thread between the caller and the pipe.
 #include <array>
 #include <cstdio>
 #include <string>
@@ -40,13 +40,15 @@ main(*map(int, sys.argv[1:]))
 )";
 
 Figures hop(const Settings& settings) {
-  const std::string command = "python3 -c \"$WEIR_BENCH_PYTHON\" " + std::to_string(settings.scaled(5'000)) + " " +
-                              std::to_string(settings.near) + " " + std::to_string(settings.far);
+  const std::string command = "python3 -c \"$WEIR_BENCH_PYTHON\" " + std::to_string(settings.scaled(5'000)) +
+                              " " + std::to_string(settings.near) + " " + std::to_string(settings.far);
   ::setenv("WEIR_BENCH_PYTHON", kProgram, 1);
   std::FILE* output = ::popen(command.c_str(), "r");
   Figures figures(5);
   int read = 0;
-  if (output) read = std::fscanf(output, "%lf %lf %lf %lf %lf", &figures[0], &figures[1], &figures[2], &figures[3], &figures[4]);
+  if (output)
+    read = std::fscanf(output, "%lf %lf %lf %lf %lf", &figures[0], &figures[1], &figures[2], &figures[3],
+                       &figures[4]);
   if (!output || ::pclose(output) != 0 || read != 5) throw RunFailed("python3 failed");
   return figures;
 }

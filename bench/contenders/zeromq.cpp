@@ -1,5 +1,5 @@
-// ZeroMQ over ipc: a pair of PAIR sockets, its fastest pattern, each end with the one I/O thread that it needs. In its
-// usual way, and polled with ZMQ_DONTWAIT as weir's ends spin; the I/O threads sleep in either.
+// ZeroMQ over ipc: a pair of PAIR sockets, its fastest pattern, each end with the one I/O thread that it
+// needs. In its usual way, and polled with ZMQ_DONTWAIT as weir's ends spin; the I/O threads sleep in either.
 #include <cerrno>
 #include <string>
 
@@ -47,8 +47,9 @@ template <bool polled>
 Figures hop(const Settings& settings) {
   const std::string path = "/tmp/weir-bench-zmq-" + std::to_string(::getpid());
   const std::string address = "ipc://" + path;
-  Figures figures = hop_round_trips(kSlowHops, settings, [&] { return End(address, true, polled); },
-                                    [&] { return End(address, false, polled); });
+  Figures figures = hop_round_trips(
+      kSlowHops, settings, [&] { return End(address, true, polled); },
+      [&] { return End(address, false, polled); });
   ::unlink(path.c_str());
   return figures;
 }

@@ -1,5 +1,5 @@
-// A chain source → 4 workers → sink of 64-byte frames: in every placement, beside oneTBB's engines; and all of it on
-// the main lane, beside the plain loop that does the same.
+// A chain source → 4 workers → sink of 64-byte frames: in every placement, beside oneTBB's engines; and all
+// of it on the main lane, beside the plain loop that does the same.
 #include <algorithm>
 #include <iterator>
 
@@ -18,7 +18,8 @@ constexpr int kStages = 4, kElements = kStages + 2;
 /// Two lanes, as many as the pinned pair has cores.
 Case chain_case(const Settings& settings, Mode mode, const char* variant, int groups) {
   return {{"", mode, variant}, [=] {
-            const Chain chain{.count = static_cast<std::int64_t>(settings.scaled(4'000'000)), .groups = groups};
+            const Chain chain{.count = static_cast<std::int64_t>(settings.scaled(4'000'000)),
+                              .groups = groups};
             return Figures{1e9 / run_chain(chain, mode)};
           }};
 }

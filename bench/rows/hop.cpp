@@ -1,5 +1,5 @@
-// One hop: a whole Frame from the main lane through in_queue to a worker and back through out_queue; beside the bare
-// ring, and beside what else moves 64 bytes between two processes.
+// One hop: a whole Frame from the main lane through in_queue to a worker and back through out_queue; beside
+// the bare ring, and beside what else moves 64 bytes between two processes.
 #include <algorithm>
 #include <iterator>
 
@@ -46,7 +46,8 @@ void hop_round_trip(Session& session) {
   session.add_ratio(kName, "ns", all[0], all[2], at_most(1.5));
   session.add_ratio(kName, "ns", all[1], all[3], at_most(1.5));
   for (const auto& [contender, target] : {std::pair{"iceoryx", 4.0}, std::pair{"ZeroMQ", 100.0}})
-    if (const Series* best = best_of(all, contender)) session.add_ratio(kName, "ns", *best, all[1], at_least(target));
+    if (const Series* best = best_of(all, contender))
+      session.add_ratio(kName, "ns", *best, all[1], at_least(target));
 }
 
 }  // namespace weir::bench

@@ -13,8 +13,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// AppSource → stages → AppSink, started, with one frame through it, so that all lanes have run; then `look`, while
-/// nothing comes.
+/// AppSource → stages → AppSink, started, with one frame through it, so that all lanes have run; then `look`,
+/// while nothing comes.
 template <class Look>
 auto while_idle(int stages, Mode mode, Look&& look) {
   Pipeline pipeline;
@@ -30,7 +30,8 @@ auto while_idle(int stages, Mode mode, Look&& look) {
   Parallelize run(pipeline, run_options(mode));
   run.start();
   Frame frame = Frame::of(std::int64_t{1});
-  if (!source.push_for(frame, 20s) || !sink.pop_for(20s)) throw RunFailed("the first frame did not come through");
+  if (!source.push_for(frame, 20s) || !sink.pop_for(20s))
+    throw RunFailed("the first frame did not come through");
   std::this_thread::sleep_for(500ms);  // all lanes have fallen asleep
   const auto seen = look();
   source.end_of_stream();
@@ -64,8 +65,8 @@ Figures idle_memory() {
 }  // namespace
 
 void idle(Session& session) {
-  const auto all =
-      session.interleave({idle_case(session.settings(), Mode::thread), idle_case(session.settings(), Mode::process)}, 1);
+  const auto all = session.interleave(
+      {idle_case(session.settings(), Mode::thread), idle_case(session.settings(), Mode::process)}, 1);
   for (const Series& series : all) {
     session.add("idle", "context switches", series, 0, at_most(0));
     session.add("idle", "ns", series, 1, at_most(1e6));

@@ -1,11 +1,11 @@
 // Payloads never travel: what a frame costs must not depend on how much it carries.
 //
-// Hops one at a time between processes, in two ways. Blocks that nobody touches: the hop itself, for which a flat line
-// is the target. Blocks that are written at the source and read in the worker, beside two processes that do just that
-// with one buffer and hand it over with a cache line: what is above is weir's share.
+// Hops one at a time between processes, in two ways. Blocks that nobody touches: the hop itself, for which a
+// flat line is the target. Blocks that are written at the source and read in the worker, beside two processes
+// that do just that with one buffer and hand it over with a cache line: what is above is weir's share.
 #include <algorithm>
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <numeric>
 #include <span>
@@ -45,8 +45,8 @@ Case untouched_case(const Settings& settings, std::size_t bytes) {
 
 Case touched_case(const Settings& settings, std::size_t bytes) {
   return {{"", Mode::process, size_text(bytes) + " written and read"}, [=] {
-            return run_hop({.count = touched_hops(settings, bytes), .bytes = bytes, .touch = true}, Mode::process,
-                           settings);
+            return run_hop({.count = touched_hops(settings, bytes), .bytes = bytes, .touch = true},
+                           Mode::process, settings);
           }};
 }
 
@@ -95,11 +95,13 @@ Case bare_case(const Settings& settings, std::size_t bytes) {
 Figures run_fanout(std::int64_t count, int sinks, Mode mode) {
   Pipeline pipeline;
   const Dict arguments{{"count", count}, {"bytes", std::int64_t{1} << 20}};
-  auto& source = pipeline.emplace<BlockSource>({.source_pads = {"out"}, .worker_argdict = arguments, .lane = 0});
+  auto& source =
+      pipeline.emplace<BlockSource>({.source_pads = {"out"}, .worker_argdict = arguments, .lane = 0});
   for (int i = 0; i < sinks; ++i) {
     Dict mine = arguments;
     mine.set("index", i);
-    pipeline.connect(source, pipeline.emplace<BlockSink>({.sink_pads = {"in"}, .worker_argdict = mine, .lane = 1}));
+    pipeline.connect(source,
+                     pipeline.emplace<BlockSink>({.sink_pads = {"in"}, .worker_argdict = mine, .lane = 1}));
   }
   const Figures figures = run_with_figures(pipeline, run_options(mode), static_cast<std::size_t>(sinks));
   return {std::ranges::max(figures) / sinks};
@@ -122,15 +124,16 @@ void payload_flatness(Session& session) {
   }
   const auto all = session.interleave(cases);
   for (const Series& series : all) session.add(kFlatness, "ns", series);
-  for (std::size_t i = 3; i < all.size(); i += 3) session.add_ratio(kFlatness, "ns", all[i], all[0], at_most(1.10));
+  for (std::size_t i = 3; i < all.size(); i += 3)
+    session.add_ratio(kFlatness, "ns", all[i], all[0], at_most(1.10));
   for (std::size_t i = 0; i < all.size(); i += 3) session.add_ratio(kFlatness, "ns", all[i + 1], all[i + 2]);
 }
 
 void fanout_flatness(Session& session) {
   const Settings& settings = session.settings();
-  const auto all = session.interleave({fanout_case(settings, 1, Mode::thread), fanout_case(settings, 8, Mode::thread),
-                                       fanout_case(settings, 1, Mode::process),
-                                       fanout_case(settings, 8, Mode::process)});
+  const auto all =
+      session.interleave({fanout_case(settings, 1, Mode::thread), fanout_case(settings, 8, Mode::thread),
+                          fanout_case(settings, 1, Mode::process), fanout_case(settings, 8, Mode::process)});
   for (const Series& series : all) session.add("fanout8.flatness", "ns", series);
   session.add_ratio("fanout8.flatness", "ns", all[1], all[0], at_most(1.10));
   session.add_ratio("fanout8.flatness", "ns", all[3], all[2], at_most(1.10));

@@ -1,5 +1,5 @@
-// The ring by itself, beside the queues that a user would pick instead: every contender through the same loops, both
-// ends spinning, pinned to the same two cores, with the same capacity and 64-byte messages.
+// The ring by itself, beside the queues that a user would pick instead: every contender through the same
+// loops, both ends spinning, pinned to the same two cores, with the same capacity and 64-byte messages.
 #include <algorithm>
 #include <atomic>
 #include <iterator>
@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kRaw = "raw ping-pong";
 
-/// One cache line as a queue of one message, nothing but its number: as fast as the two cores can tell each other.
+/// One cache line as a queue of one message, nothing but its number: as fast as the two cores can tell each
+/// other.
 class RawLine {
  public:
   struct alignas(64) Line {
@@ -71,7 +72,8 @@ void ring_round_trip(Session& session) {
   session.add_ratio("ring.rtt_over_raw", "ns", threads, raw_threads, at_most(1.20));
   session.add_ratio("ring.rtt_over_raw", "ns", processes, raw_processes, at_most(1.20));
   session.add_ratio("ring.rtt_over_raw", "ns", processes, threads, at_most(1.05));
-  for (std::size_t i = own; i < all.size(); ++i) session.add_ratio("ring.rtt_over_raw", "ns", all[i], raw_threads);
+  for (std::size_t i = own; i < all.size(); ++i)
+    session.add_ratio("ring.rtt_over_raw", "ns", all[i], raw_threads);
 }
 
 void ring_throughput(Session& session) {

@@ -1,5 +1,5 @@
-// A whole run of four worker processes for a handful of frames: how long until the first is through, and how long
-// from the last until run() returns.
+// A whole run of four worker processes for a handful of frames: how long until the first is through, and how
+// long from the last until run() returns.
 #include <chrono>
 
 #include "bench/pipelines.hpp"

@@ -1,5 +1,6 @@
-// The steady state by counters: a traced run, whose system calls are counted between two marks, while the programs
-// themselves count allocations and locks (bench/workload/counters.hpp). Lanes spin, so no side waits in the kernel.
+// The steady state by counters: a traced run, whose system calls are counted between two marks, while the
+// programs themselves count allocations and locks (bench/workload/counters.hpp). Lanes spin, so no side waits
+// in the kernel.
 #include <cerrno>
 #include <csignal>
 #include <map>
@@ -24,7 +25,8 @@ struct Counted {
 /// Two lanes, as many as there are cores.
 Counted run_marked(std::int64_t count, Mode mode) {
   Pipeline pipeline;
-  const auto options = [&](std::size_t lane, std::vector<std::string> sinks, std::vector<std::string> sources) {
+  const auto options = [&](std::size_t lane, std::vector<std::string> sinks,
+                           std::vector<std::string> sources) {
     return ElementOptions{.sink_pads = std::move(sinks),
                           .source_pads = std::move(sources),
                           .worker_argdict = {{"count", count}},
@@ -46,10 +48,11 @@ void go_on(pid_t thread, int status) {
   ::ptrace(PTRACE_SYSCALL, thread, nullptr, about_tracing ? 0L : static_cast<long>(WSTOPSIG(status)));
 }
 
-/// Follows the child, its threads and its children to their end; how often they called the kernel between the marks.
+/// Follows the child, its threads and its children to their end; how often they called the kernel between the
+/// marks.
 double count_calls(pid_t child) {
-  constexpr long kFollow =
-      PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL;
+  constexpr long kFollow = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
+                           PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL;
   int status = 0, marks = 0;
   double calls = 0;
   ::waitpid(child, &status, 0);
@@ -65,8 +68,10 @@ double count_calls(pid_t child) {
       __ptrace_syscall_info info{};
       ::ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info);
       if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-        if (static_cast<long>(info.entry.nr) == kMarkCall) ++marks;
-        else if (marks == 1) ++calls;
+        if (static_cast<long>(info.entry.nr) == kMarkCall)
+          ++marks;
+        else if (marks == 1)
+          ++calls;
       }
     }
     go_on(thread, status);
@@ -78,7 +83,8 @@ double count_calls(pid_t child) {
 Figures count_all(std::int64_t count, Mode mode) {
   auto& counted = shared<Counted>();
   const pid_t child = fork_helper([&] {
-    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) throw RunFailed("this system lets no process be traced");
+    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0)
+      throw RunFailed("this system lets no process be traced");
     ::raise(SIGSTOP);
     counted = run_marked(count, mode);
   });

@@ -1,5 +1,6 @@
-// A wake-up: from the moment before a frame is put until a consumer that slept has it in its hands; and from the
-// moment before a futex is woken until the sleeper is back. The same cores, the same gap between two of them.
+// A wake-up: from the moment before a frame is put until a consumer that slept has it in its hands; and from
+// the moment before a futex is woken until the sleeper is back. The same cores, the same gap between two of
+// them.
 #include <atomic>
 #include <chrono>
 #include <climits>

@@ -14,7 +14,8 @@ void ChainCheck::take(std::int64_t value) {
 double ChainCheck::nanoseconds_a_frame() const {
   if (taken_ != count_ || sum_ != count_ * (count_ + 1) / 2 + count_ * stages_)
     throw Error("frames of the chain were lost, doubled or changed");
-  return std::chrono::duration<double, std::nano>(last_ - warm_).count() / static_cast<double>(count_ - count_ / 10);
+  return std::chrono::duration<double, std::nano>(last_ - warm_).count() /
+         static_cast<double>(count_ - count_ / 10);
 }
 
 void ChainSource::sub_process_internal(WorkerContext& ctx) {

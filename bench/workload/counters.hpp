@@ -1,5 +1,5 @@
-// What a frame must not cost: allocations and locks are counted here while `counting` is set, in whichever process
-// links this. System calls are counted from outside (bench/rows/steady_state.cpp).
+// What a frame must not cost: allocations and locks are counted here while `counting` is set, in whichever
+// process links this. System calls are counted from outside (bench/rows/steady_state.cpp).
 #pragma once
 
 #include <atomic>

@@ -1,8 +1,9 @@
-// The elements that weir's own rows run: a chain of numbers, a hop there and back, blocks, wake-ups. Workers find
-// what they need in worker_argdict, and leave what they measured in the shared block kFigures, as doubles.
+// The elements that weir's own rows run: a chain of numbers, a hop there and back, blocks, wake-ups. Workers
+// find what they need in worker_argdict, and leave what they measured in the shared block kFigures, as
+// doubles.
 //
-// They are in weir-bench and in weir-bench-worker, the program of its worker processes, which links nothing but weir
-// and these: so contenders' libraries weigh neither on the start of a worker nor on its memory.
+// They are in weir-bench and in weir-bench-worker, the program of its worker processes, which links nothing
+// but weir and these: so contenders' libraries weigh neither on the start of a worker nor on its memory.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +51,8 @@ class ChainCheck {
 /// The same chain without workers.
 class PlainSource : public SourceElement {
  public:
-  PlainSource(ElementOptions options, std::int64_t count) : SourceElement(std::move(options)), count_(count) {}
+  PlainSource(ElementOptions options, std::int64_t count)
+      : SourceElement(std::move(options)), count_(count) {}
   Frame new_frame(SourcePad&) override;
 
  private:
@@ -85,8 +87,8 @@ class HopSource : public SourceElement {
   std::size_t bytes_;
   bool touch_;
 };
-/// One frame at a time through in_queue to its worker, and back through out_queue. The worker runs on the core of
-/// the argument "core", reads blocks if "touch" says so, and gives a number back.
+/// One frame at a time through in_queue to its worker, and back through out_queue. The worker runs on the
+/// core of the argument "core", reads blocks if "touch" says so, and gives a number back.
 class Hop : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
@@ -116,7 +118,8 @@ class BlockSource : public ParallelizeSourceElement {
   using ParallelizeSourceElement::ParallelizeSourceElement;
   static void sub_process_internal(WorkerContext& ctx);
 };
-/// Drops them, after it has read them if "touch" says so; its figure "index" is the ns a frame that came after the first tenth of "count".
+/// Drops them, after it has read them if "touch" says so; its figure "index" is the ns a frame that came
+/// after the first tenth of "count".
 class BlockSink : public ParallelizeSinkElement {
  public:
   using ParallelizeSinkElement::ParallelizeSinkElement;

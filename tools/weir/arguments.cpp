@@ -32,7 +32,8 @@ class CommandLine {
     add("check", Command::check, "says what is wrong with a pipeline, without running it");
     add("dot", Command::dot, "draws a pipeline: Graphviz text on the standard output");
     add("bench", Command::bench, "measures weir beside what one would use instead; see weir bench --help");
-    add("doctor", Command::doctor, "looks at this machine as one who needs low latency does, and says what to change");
+    add("doctor", Command::doctor,
+        "looks at this machine as one who needs low latency does, and says what to change");
     app_.set_version_flag("--version", "weir " + version_text(), "prints the version");
     for (const auto& [command, app] : commands_) {
       if (command == Command::inspect)

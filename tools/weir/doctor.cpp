@@ -27,7 +27,8 @@ using Weight = Finding::Weight;
 /// "always [madvise] never" says madvise.
 std::string chosen(const std::string& line) {
   const std::size_t open = line.find('['), close = line.find(']');
-  return open == std::string::npos || close == std::string::npos ? line : line.substr(open + 1, close - open - 1);
+  return open == std::string::npos || close == std::string::npos ? line
+                                                                 : line.substr(open + 1, close - open - 1);
 }
 
 Finding cores() {
@@ -38,7 +39,8 @@ Finding cores() {
     return finding;
   }
   finding.weight = Weight::concern;
-  finding.meaning = "lanes take turns on one core: spinning only takes time from who is waited for; use wait=park";
+  finding.meaning =
+      "lanes take turns on one core: spinning only takes time from who is waited for; use wait=park";
   finding.remedy = "taskset -p -c 0-3 PID, or a cpuset with more cores";
   return finding;
 }
@@ -53,15 +55,19 @@ Finding distances() {
     return finding;
   }
   const auto [nearest, farthest] = std::ranges::minmax_element(all, {}, &CoreDistance::nanoseconds);
-  finding.found = fmt::format("a cache line there and back: {:.0f} ns between {} and {}", nearest->nanoseconds,
-                              nearest->from, nearest->to);
+  finding.found = fmt::format("a cache line there and back: {:.0f} ns between {} and {}",
+                              nearest->nanoseconds, nearest->from, nearest->to);
   if (all.size() > 1)
-    finding.found += fmt::format(", {:.0f} ns between {} and {}", farthest->nanoseconds, farthest->from, farthest->to);
+    finding.found +=
+        fmt::format(", {:.0f} ns between {} and {}", farthest->nanoseconds, farthest->from, farthest->to);
   const bool near = nearest->nanoseconds < kNear;
   finding.weight = near ? Weight::good : Weight::note;
-  finding.meaning = near ? "near: every hop between lanes costs about this much"
-                         : "far, or busy with something else: every hop costs this much; fewer lanes may be faster";
-  if (!near) finding.remedy = fmt::format("lane= keeps neighbours together; taskset -c {},{} weir …", nearest->from, nearest->to);
+  finding.meaning =
+      near ? "near: every hop between lanes costs about this much"
+           : "far, or busy with something else: every hop costs this much; fewer lanes may be faster";
+  if (!near)
+    finding.remedy =
+        fmt::format("lane= keeps neighbours together; taskset -c {},{} weir …", nearest->from, nearest->to);
   return finding;
 }
 
@@ -85,7 +91,8 @@ Finding control_group() {
   }
   finding.found = fmt::format("{:.2f} cores", *limit);
   finding.weight = *limit < static_cast<double>(allowed_cores().size()) ? Weight::concern : Weight::note;
-  finding.meaning = "lanes that spin use it up, and then all stand still for the rest of a period, often 100 ms";
+  finding.meaning =
+      "lanes that spin use it up, and then all stand still for the rest of a period, often 100 ms";
   finding.remedy = "docker run --cpus=N, systemctl set-property --runtime UNIT CPUQuota=, or wait=park";
   return finding;
 }
@@ -101,7 +108,8 @@ Finding governor() {
   }
   const bool fast = finding.found == "performance";
   finding.weight = fast ? Weight::good : Weight::concern;
-  finding.meaning = fast ? "cores run at full speed" : "a core that slept is slow at first, just when a frame comes";
+  finding.meaning =
+      fast ? "cores run at full speed" : "a core that slept is slow at first, just when a frame comes";
   if (!fast) finding.remedy = "cpupower frequency-set -g performance";
   return finding;
 }
@@ -117,10 +125,12 @@ Finding huge_pages() {
     return finding;
   }
   finding.found = fmt::format("private memory: {}, shared memory: {}", heap, shared);
-  const bool possible = shared == "advise" || shared == "always" || shared == "within_size" || shared == "force";
+  const bool possible =
+      shared == "advise" || shared == "always" || shared == "within_size" || shared == "force";
   finding.weight = possible ? Weight::good : Weight::note;
-  finding.meaning = possible ? "payload arenas between processes may use them"
-                             : "payload arenas between processes get 4 KiB pages; that shows from some MiB on";
+  finding.meaning = possible
+                        ? "payload arenas between processes may use them"
+                        : "payload arenas between processes get 4 KiB pages; that shows from some MiB on";
   if (!possible) finding.remedy = "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled";
   return finding;
 }
@@ -134,7 +144,8 @@ Finding shared_memory() {
     const double mib = static_cast<double>(files.f_blocks) * static_cast<double>(files.f_frsize) / (1 << 20);
     finding.found = fmt::format("/dev/shm holds {:.0f} MiB", mib);
   }
-  finding.meaning = "bounds others, not weir: its segments have no files there, only the memory itself bounds them";
+  finding.meaning =
+      "bounds others, not weir: its segments have no files there, only the memory itself bounds them";
   return finding;
 }
 
@@ -152,7 +163,8 @@ Finding locked_memory() {
   finding.found = limit_text(limit.rlim_cur, true) + (::geteuid() == 0 ? ", which does not bind root" : "");
   finding.meaning = enough ? "memory can be kept from being swapped out"
                            : "memory beyond this can't be kept from being swapped out or from faulting";
-  if (!enough) finding.remedy = "USER - memlock unlimited in /etc/security/limits.conf; LimitMEMLOCK=infinity in a unit";
+  if (!enough)
+    finding.remedy = "USER - memlock unlimited in /etc/security/limits.conf; LimitMEMLOCK=infinity in a unit";
   return finding;
 }
 
@@ -185,10 +197,12 @@ Finding barrier() {
   const bool across = commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0;
   Finding finding{.what = "membarrier"};
   finding.weight = inside && across ? Weight::good : Weight::concern;
-  finding.found = fmt::format("in a process: {}, between processes: {}", inside ? "yes" : "no", across ? "yes" : "no");
+  finding.found =
+      fmt::format("in a process: {}, between processes: {}", inside ? "yes" : "no", across ? "yes" : "no");
   finding.meaning = inside && across ? "who puts a frame pays no fence for the chance that somebody sleeps"
                                      : "each frame pays a full fence, some 20 ns, in case somebody sleeps";
-  if (!(inside && across)) finding.remedy = "a kernel of 4.16 or later, and a seccomp filter that lets membarrier(2) pass";
+  if (!(inside && across))
+    finding.remedy = "a kernel of 4.16 or later, and a seccomp filter that lets membarrier(2) pass";
   return finding;
 }
 
@@ -199,11 +213,13 @@ Finding clock() {
   for (int i = 0; i < kReads; ++i) asm volatile("" : : "r"(Clock::now().time_since_epoch().count()));
   const double ns = std::chrono::duration<double, std::nano>(Clock::now() - start).count() / kReads;
   Finding finding{.what = "clock"};
-  finding.found = fmt::format("{}, {:.0f} ns a reading",
-                              line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource"), ns);
+  finding.found =
+      fmt::format("{}, {:.0f} ns a reading",
+                  line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource"), ns);
   const bool cheap = ns < 100;
   finding.weight = cheap ? Weight::good : Weight::concern;
-  finding.meaning = cheap ? "read without a system call" : "each reading enters the kernel: waits and latency stamps cost that";
+  finding.meaning = cheap ? "read without a system call"
+                          : "each reading enters the kernel: waits and latency stamps cost that";
   if (!cheap) finding.remedy = "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource";
   return finding;
 }
@@ -214,8 +230,9 @@ Finding bench_packages() {
   const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "weir-bench";
   finding.meaning = "those that are missing are left out of its comparisons";
   finding.remedy = "tools/bench";
-  std::FILE* output = std::filesystem::exists(program) ? ::popen(("'" + program.string() + "' --list").c_str(), "r")
-                                                       : nullptr;
+  std::FILE* output = std::filesystem::exists(program)
+                          ? ::popen(("'" + program.string() + "' --list").c_str(), "r")
+                          : nullptr;
   if (!output) {
     finding.weight = Weight::note;
     finding.found = "weir-bench is not beside this program";
@@ -231,8 +248,10 @@ Finding bench_packages() {
   }
   ::pclose(output);
   finding.found = fmt::format("{} built in", found);
-  if (missing.empty()) finding.remedy.clear();
-  else finding.found += fmt::format(", missing: {}", fmt::join(missing, ", "));
+  if (missing.empty())
+    finding.remedy.clear();
+  else
+    finding.found += fmt::format(", missing: {}", fmt::join(missing, ", "));
   finding.weight = missing.empty() ? Weight::good : Weight::note;
   return finding;
 }
@@ -252,14 +271,15 @@ const char* label(Weight weight) {
 }  // namespace
 
 std::vector<Finding> examine() {
-  return {cores(),     distances(), control_group(),  governor(), huge_pages(), shared_memory(), locked_memory(),
-          real_time(), isolated_cores(), barrier(), clock(),    bench_packages()};
+  return {cores(),         distances(), control_group(),  governor(), huge_pages(), shared_memory(),
+          locked_memory(), real_time(), isolated_cores(), barrier(),  clock(),      bench_packages()};
 }
 
 std::string to_text(const std::vector<Finding>& findings) {
   std::string text = fmt::format("{}, {}\n", processor_name(), kernel_release());
   for (const Finding& finding : findings) {
-    text += fmt::format("\n{:<9}{}: {}\n{:9}{}\n", label(finding.weight), finding.what, finding.found, "", finding.meaning);
+    text += fmt::format("\n{:<9}{}: {}\n{:9}{}\n", label(finding.weight), finding.what, finding.found, "",
+                        finding.meaning);
     if (!finding.remedy.empty()) text += fmt::format("{:9}to change it: {}\n", "", finding.remedy);
   }
   return text;

@@ -1,5 +1,6 @@
-// `weir doctor`: the machine as one who needs low latency looks at it. It only looks; what would change something is
-// printed for the user to type. Takes a fraction of a second, as it measures how far apart the cores are.
+// `weir doctor`: the machine as one who needs low latency looks at it. It only looks; what would change
+// something is printed for the user to type. Takes a fraction of a second, as it measures how far apart the
+// cores are.
 #pragma once
 
 #include <string>
@@ -16,7 +17,7 @@ struct Finding {
   Weight weight = Weight::good;
   std::string what;
   std::string found;
-  std::string meaning;  ///< for weir
+  std::string meaning;      ///< for weir
   std::string remedy = {};  ///< a command, or where to set it; empty where nothing is to be changed
 };
 

@@ -27,8 +27,8 @@ cpu_set_t only(int core) {
   return set;
 }
 
-/// ns a round trip, of turns of as many round trips: each far shorter than a time slice, so that slices that other
-/// programs take fall into a few of them.
+/// ns a round trip, of turns of as many round trips: each far shorter than a time slice, so that slices that
+/// other programs take fall into a few of them.
 std::vector<double> ping_pong(int to) {
   constexpr std::uint64_t kTrips = 250;
   std::vector<double> turns(400);
@@ -49,7 +49,8 @@ std::vector<double> ping_pong(int to) {
       while (lines[1].value.load(std::memory_order_acquire) != n) {
       }
     }
-    turn = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / kTrips;
+    turn =
+        std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / kTrips;
   }
   echo.join();
   return turns;

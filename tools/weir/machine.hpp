@@ -17,8 +17,8 @@ struct CoreDistance {
 /// The cores that this process may run on.
 [[nodiscard]] std::vector<int> allowed_cores();
 
-/// The median of many measurements, some 20 ms in all. The calling thread and one of its own are pinned while it
-/// lasts.
+/// The median of many measurements, some 20 ms in all. The calling thread and one of its own are pinned while
+/// it lasts.
 [[nodiscard]] double round_trip_between(int from, int to);
 /// From the first of these cores to each other one, and between all where they are few.
 [[nodiscard]] std::vector<CoreDistance> core_distances(const std::vector<int>& cores);

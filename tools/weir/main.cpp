@@ -127,13 +127,15 @@ ExitCode inspect_command(const std::string& element) {
   throw UsageError("there is no element type " + tool::quoted(element) + "; " + suggestion(element, known));
 }
 
-/// `weir bench …` is the program weir-bench beside this one, which links the contenders; returns if it is not `bench`.
+/// `weir bench …` is the program weir-bench beside this one, which links the contenders; returns if it is not
+/// `bench`.
 void hand_over_to_bench(int argc, char** argv) {
   if (argc < 2 || std::string_view(argv[1]) != "bench") return;
   const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "weir-bench";
   ::execv(program.c_str(), argv + 1);
-  throw UsageError("weir bench: can't run '" + program.string() + "' (" + std::generic_category().message(errno) +
-                   "); it is built where CMake's option WEIR_BENCH is ON; tools/bench builds and runs all of it");
+  throw UsageError(
+      "weir bench: can't run '" + program.string() + "' (" + std::generic_category().message(errno) +
+      "); it is built where CMake's option WEIR_BENCH is ON; tools/bench builds and runs all of it");
 }
 
 ExitCode execute(const Arguments& arguments) {
