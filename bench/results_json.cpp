@@ -67,7 +67,10 @@ Json machine_json(const MachineReport& machine) {
 }  // namespace
 
 std::string to_json(const MachineReport& machine, const std::vector<Result>& results) {
-  Json json{{"machine", machine_json(machine)}, {"results", Json::array()}};
+  Json json{{"schema", "weir-bench"},
+            {"schema_version", 1},
+            {"machine", machine_json(machine)},
+            {"results", Json::array()}};
   for (const Result& result : results) json["results"].push_back(result_json(result));
   return json.dump(2) + "\n";
 }

@@ -137,6 +137,8 @@ TEST(ResultsJson, HasOneObjectAResult) {
   for (const char* key : {"processor", "cores", "core_distances", "kernel", "compiler", "flags", "commit",
                           "pinned_to", "missing_contenders"})
     EXPECT_TRUE(json["machine"].contains(key)) << key;
+  EXPECT_EQ(json["schema"], "weir-bench");
+  EXPECT_EQ(json["schema_version"], 1);
   EXPECT_EQ(json["machine"]["core_distances"][0]["round_trip_ns"], 100);
   ASSERT_EQ(json["results"].size(), 2u);
   const auto& own = json["results"][0];
