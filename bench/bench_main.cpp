@@ -46,6 +46,13 @@ void write(const std::string& path, const std::string& text) {
   if (!file) throw tool::UsageError("can't write '" + path + "'");
 }
 
+/// Fails before the measurements where it would fail after them.
+void check_writable(const std::string& path) {
+  if (path.empty() || path == "-") return;
+  if (!std::ofstream(path, std::ios::binary | std::ios::app))
+    throw tool::UsageError("can't write '" + path + "'");
+}
+
 Settings settings_for(const Arguments& arguments, const MachineReport& machine) {
   return {.quick = arguments.quick,
           .rounds = arguments.quick ? std::size_t{3} : std::size_t{7},
@@ -101,6 +108,7 @@ int execute(int argc, char** argv) {
   const Arguments arguments = read_arguments(argc, argv);
   if (arguments.done) return tool::kOk;
   if (arguments.list) return list(), tool::kOk;
+  check_writable(arguments.json);
   if (!arguments.pipeline.empty()) return run_pipeline(arguments) ? tool::kOk : tool::kFailed;
   return run_rows(arguments) ? tool::kOk : tool::kFailed;
 }

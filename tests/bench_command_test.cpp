@@ -25,6 +25,28 @@ TEST_F(BenchCommand, RefusesANameThatNoRowHas) {
   EXPECT_THAT(ended.err, HasSubstr("hop.rtt"));
 }
 
+TEST_F(BenchCommand, RefusesAFileThatItCouldNotWriteAfterwards) {
+  const Ended ended = weir_command({"bench", "--json", path("none/results.json"), "start"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("can't write"));
+}
+
+TEST_F(BenchCommand, MeasuresAPipelineInEveryPlacement) {
+  const Ended ended = weir_command(
+      {"bench", "--quick", "--json", "-", "--pipeline", "count_source count=1000 ! busy us=1 ! null_sink"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  for (const char* text : {"main lane", "threads", "processes", "grouped: ", "take: "})
+    EXPECT_THAT(ended.err, HasSubstr(text));
+  const auto json = nlohmann::json::parse(ended.out);
+  EXPECT_EQ(json["results"].size(), 4u * 6u);
+}
+
+TEST_F(BenchCommand, SaysWhatIsWrongWithAPipeline) {
+  const Ended ended = weir_command({"bench", "--pipeline", "count_sauce ! null_sink"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("did you mean 'count_source'?"));
+}
+
 TEST_F(BenchCommand, RunsOneRowAndWritesWhatItMeasured) {
   const Ended ended = weir_command({"bench", "--quick", "--json", "-", "start"});
   EXPECT_EQ(ended.code, 0) << ended.err;

@@ -66,13 +66,16 @@ void chain_frames(Session& session) {
   const auto all = session.interleave(cases);
   for (const Series& series : all) session.add(kFrames, "frames/s", series);
   const Series &threads = all[0], &grouped = all[2], &apart = all[3];
-  std::vector<const Series*> pipelines;
-  for (std::size_t i = own; i < all.size(); ++i)
-    if (all[i].subject.contender == "oneTBB parallel_pipeline") pipelines.push_back(&all[i]);
-  const Series* rival = largest(pipelines);
-  if (rival) session.add_ratio(kFrames, "frames/s", threads, *rival, at_least(8));
+  // Serial stages are what weir's workers are: they may have state, and see frames in order. Stages that may
+  // run in parallel, and overtake each other, are shown as well.
+  for (std::size_t i = own; i < all.size(); ++i) {
+    if (all[i].subject.contender != "oneTBB parallel_pipeline") continue;
+    const bool serial = all[i].subject.variant == "serial stages";
+    session.add_ratio(kFrames, "frames/s", threads, all[i],
+                      serial ? std::optional(at_least(8)) : std::nullopt);
+    session.add_ratio(kFrames, "frames/s", apart, all[i], serial ? std::optional(at_least(3)) : std::nullopt);
+  }
   session.add_ratio(kFrames, "frames/s", grouped, threads, at_least(0.9));
-  if (rival) session.add_ratio(kFrames, "frames/s", apart, *rival, at_least(3));
 }
 
 void chain_main_lane(Session& session) {
