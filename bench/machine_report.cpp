@@ -39,7 +39,9 @@ MachineReport examine_machine() {
                        .flags = WEIR_BENCH_FLAGS,
                        .commit = weir_bench_commit};
   report.distances = distances_of(report.cores);
-  const auto nearest = std::ranges::min_element(report.distances, {}, &tool::CoreDistance::nanoseconds);
+  const auto nearest = std::ranges::min_element(report.distances, {}, [](const tool::CoreDistance& one) {
+    return std::pair(tool::share_a_core(one.from, one.to), one.nanoseconds);
+  });
   report.near = report.far = report.cores.front();
   if (nearest != report.distances.end()) report.near = nearest->from, report.far = nearest->to;
   for (const Contender& contender : contenders())

@@ -13,7 +13,7 @@ struct MachineReport {
   std::string processor, kernel;
   std::vector<int> cores;
   std::vector<tool::CoreDistance> distances;
-  int near = 0, far = 0;  ///< the pair that pairs were pinned to: the two that are nearest
+  int near = 0, far = 0;  ///< what pairs are pinned to: the two nearest cores
   std::string compiler, flags, commit;
   std::vector<std::string> missing;  ///< contenders whose package was not there when this was built
 };

@@ -60,6 +60,8 @@ Finding distances() {
   if (all.size() > 1)
     finding.found +=
         fmt::format(", {:.0f} ns between {} and {}", farthest->nanoseconds, farthest->from, farthest->to);
+  if (share_a_core(nearest->from, nearest->to))
+    finding.found += "; those two are hardware threads of one core";
   const bool near = nearest->nanoseconds < kNear;
   finding.weight = near ? Weight::good : Weight::note;
   finding.meaning =

@@ -88,6 +88,14 @@ std::vector<int> allowed_cores() {
   return cores;
 }
 
+bool share_a_core(int a, int b) {
+  const auto place = [](int cpu) {
+    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    return line_of(topology + "physical_package_id") + ":" + line_of(topology + "core_id");
+  };
+  return place(a) != ":" && place(a) == place(b);
+}
+
 double round_trip_between(int from, int to) {
   cpu_set_t before;
   ::sched_getaffinity(0, sizeof before, &before);

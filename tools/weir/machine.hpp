@@ -12,6 +12,9 @@ struct CoreDistance {
   double nanoseconds = 0;
 };
 
+/// Two hardware threads of one core: nearer than any two cores, but each slows the other down.
+[[nodiscard]] bool share_a_core(int a, int b);
+
 [[nodiscard]] std::string processor_name();
 [[nodiscard]] std::string kernel_release();
 /// The cores that this process may run on.
