@@ -82,7 +82,7 @@ Figures graph_chain(const Settings& settings) {
     return {.sequence = ++given};
   });
   flow::limiter_node<Message> limiter(graph, kCapacity);
-  const auto add = [](Message message) { return add_one(&message), message; };
+  const auto add = [](const Message& message) -> Message { return {.sequence = message.sequence + 1}; };
   using Stage = flow::function_node<Message, Message, Policy>;
   Stage a(graph, flow::serial, add), b(graph, flow::serial, add), c(graph, flow::serial, add),
       d(graph, flow::serial, add);
