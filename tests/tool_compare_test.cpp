@@ -66,7 +66,7 @@ TEST_F(Run, RemovesItsTemporaryFilesWhenAComparisonIsInterrupted) {
     Tool tool(
         {"run", "--compare", "--progress", "count_source ! busy us=200 ! raw_sink path=" + path("out.raw")});
     ASSERT_TRUE(tool.wait_for("thread 1 of 3"));
-    ASSERT_TRUE(tool.wait_for("00 frames"));
+    ASSERT_TRUE(tool.wait_for(kThousands));
     tool.send(signal);
     const Ended ended = tool.end();
     EXPECT_EQ(ended.code, 130) << signal;
@@ -78,7 +78,7 @@ TEST_F(Run, RemovesItsTemporaryFilesWhateverEndsAComparison) {
   for (const int signal : {SIGKILL, SIGQUIT, SIGABRT}) {
     Tool tool(
         {"run", "--compare", "--progress", "count_source ! busy us=200 ! raw_sink path=" + path("out.raw")});
-    ASSERT_TRUE(tool.wait_for("00 frames"));
+    ASSERT_TRUE(tool.wait_for(kThousands));
     tool.send(signal);
     EXPECT_EQ(tool.end().signal, signal);
   }  // the fixture finds what is left
@@ -87,7 +87,7 @@ TEST_F(Run, RemovesItsTemporaryFilesWhateverEndsAComparison) {
 TEST_F(Run, EndsWithItsTerminal) {
   Tool tool({"run", "--compare", "count_source ! busy us=200 ! raw_sink path=" + path("out.raw")},
             Tool::On::terminal);
-  ASSERT_TRUE(tool.wait_for("00 frames"));
+  ASSERT_TRUE(tool.wait_for(kThousands));
   tool.hang_up();
   EXPECT_EQ(tool.end().code, 130);
 }

@@ -46,7 +46,7 @@ TEST_P(Interrupted, OnceDrainsAndTheOutputIsComplete) {
   Tool tool(
       {"run", "--mode", GetParam(), "--json", file, "count_source ! busy us=200 ! raw_sink path=" + out},
       Tool::On::terminal);
-  ASSERT_TRUE(tool.wait_for("00 frames")) << "some frames have come through";
+  ASSERT_TRUE(tool.wait_for(kThousands)) << "some frames have come through";
   tool.type("\x03");
   const Ended ended = tool.end();
   EXPECT_EQ(ended.code, 0) << ended.out;
@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(InEveryMode, Interrupted, testing::Values("thread", "pr
 
 TEST_F(Run, DrainsOnSigtermToo) {
   Tool tool({"run", "--progress", "count_source ! busy us=200 ! null_sink"});
-  ASSERT_TRUE(tool.wait_for("00 frames"));
+  ASSERT_TRUE(tool.wait_for(kThousands));
   tool.send(SIGTERM);
   const Ended ended = tool.end();
   EXPECT_EQ(ended.code, 0);

@@ -14,6 +14,9 @@
 
 namespace weir::test {
 
+/// In the progress line from the thousandth frame on.
+inline constexpr const char* kThousands = ",";
+
 using nlohmann::json;
 
 /// A second of two channels at 8 kHz, 16 bits: a tone that rises.
