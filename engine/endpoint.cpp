@@ -35,10 +35,17 @@ void throw_spec_change(const std::string& pad, std::uint64_t frame, const Spec& 
 }
 
 void LocalQueue::grow() {
-  std::vector<Frame> larger(slots_.empty() ? std::bit_ceil(limit_ < 8 ? limit_ + 1 : 8) : slots_.size() * 2);
-  for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move(slots_[(first_ + i) & (slots_.size() - 1)]);
+  std::vector<Descriptor> larger(slots_.empty() ? std::bit_ceil(limit_ < 8 ? limit_ + 1 : 8) : slots_.size() * 2);
+  for (std::size_t i = 0; i < size_; ++i) larger[i] = slots_[(first_ + i) & (slots_.size() - 1)];
   slots_ = std::move(larger);
   first_ = 0;
+}
+
+LocalQueue::~LocalQueue() {
+  while (has_frame()) {
+    Frame left;
+    take(left);
+  }
 }
 
 void SinkMeter::count(const Descriptor& frame) const noexcept {
@@ -115,6 +122,11 @@ bool Inlet::discard() {
   return true;
 }
 
+void Inlet::note_eos() noexcept {
+  at_eos_ = true;
+  lane_->note_attention();
+}
+
 void Inlet::check_spec(const Descriptor& d, std::uint64_t spec) {
   if (spec_ == 0 && channels_ == 0) {
     spec_ = spec;
@@ -148,6 +160,7 @@ Outlet::Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::
       arenas_(&arenas),
       from_source_(from_source),
       measure_(measure) {
+  if (links_.size() == 1) only_ = &links_.front();
   for (const Link& link : links_) {
     all_local_ &= link.local != nullptr;
     any_crossing_ |= link.end->crosses_process;
@@ -181,7 +194,7 @@ bool Outlet::abandoned() const noexcept {
 }
 
 // What may throw comes first, so that a frame is put on all links or on none.
-void Outlet::put(Frame&& frame) {
+void Outlet::put_any(Frame&& frame) {
   if (eos_put_) throw_after_eos();
   if (closed_) {  // after sub_process_shutdown: nobody will read it
     for (Link& link : links_) ++link.dropped;
@@ -189,14 +202,13 @@ void Outlet::put(Frame&& frame) {
     return;
   }
   Frame changed;  // what goes on the links that can't take the frame as it is
-  Link* only = links_.size() == 1 ? &links_.front() : nullptr;
   if (FrameAccess::descriptor(frame).kind >= Payload::block && !all_local_)
     for (Link& link : links_) {
       if (!must_change(frame, link)) continue;
       ++link.copies;
-      if (!only && !changed.has_data()) changed = frame;
-      if (only || FrameAccess::descriptor(changed).home == FrameAccess::descriptor(frame).home)
-        make_crossable(only ? frame : changed, link);
+      if (!only_ && !changed.has_data()) changed = frame;
+      if (only_ || FrameAccess::descriptor(changed).home == FrameAccess::descriptor(frame).home)
+        make_crossable(only_ ? frame : changed, link);
     }
   BlockHeader* metadata = nullptr;
   if (any_crossing_ && (FrameAccess::descriptor(frame).flags & detail::kMetadata)) metadata = encode_metadata(frame);
@@ -205,11 +217,12 @@ void Outlet::put(Frame&& frame) {
   else if (origin && d.origin == 0) d.origin = *origin;
   if (d.flags & detail::kEos) {
     eos_put_ = true;
+    lane_->note_attention();
     if (eos_count) eos_count->fetch_add(1, std::memory_order_relaxed);  // the supervisor only asks how patient to be
   }
   ++given_;
-  if (only) {
-    put_on(*only, std::move(frame), metadata);
+  if (only_) {
+    put_on(*only_, std::move(frame), metadata);
   } else {
     FrameAccess::descriptor(changed).sequence = d.sequence;
     FrameAccess::descriptor(changed).origin = d.origin;
@@ -223,24 +236,20 @@ void Outlet::put(Frame&& frame) {
 void Outlet::put_on(Link& link, Frame&& frame, BlockHeader* metadata) {
   if (link.gone()) {
     ++link.dropped;  // nobody will read it
-    return;
-  }
-  if (link.local) {
-    link.local->put(std::move(frame));
+    lane_->note_attention();
     return;
   }
   Descriptor& d = FrameAccess::descriptor(frame);
-  if ((d.flags & detail::kMetadata) && link.end->crosses_process) {
-    metadata->shares.fetch_add(1, std::memory_order_relaxed);  // we hold one, so it can't reach 0 meanwhile
-    Descriptor crossing = d;
-    crossing.metadata = metadata->ref;
-    link.ring.put(crossing);
-    d.home = 0;  // the payload's share travels, the metadata object's stays
-    d.kind = Payload::none;
-  } else {
-    link.ring.put(d);
-    FrameAccess::forget(frame);
+  if (!(d.flags & detail::kMetadata) || !link.end->crosses_process) {
+    hand_on(link, frame);
+    return;
   }
+  metadata->shares.fetch_add(1, std::memory_order_relaxed);  // we hold one, so it can't reach 0 meanwhile
+  Descriptor crossing = d;
+  crossing.metadata = metadata->ref;
+  link.ring.put(crossing);
+  d.home = 0;  // the payload's share travels, the metadata object's stays
+  d.kind = Payload::none;
   link.consumer_bell.ring();
 }
 
@@ -249,6 +258,7 @@ void Outlet::throw_after_eos() const {
 }
 
 void Outlet::put_later(Frame&& frame) {
+  lane_->note_attention();
   if (eos_queued()) throw_after_eos();
   eos_queued_ |= frame.eos();
   backlog_.push_back(std::move(frame));

@@ -27,17 +27,22 @@ class Task;
 class LocalQueue {
  public:
   explicit LocalQueue(std::size_t limit) : limit_(limit) {}
+  ~LocalQueue();
+  LocalQueue(const LocalQueue&) = delete;
+  LocalQueue& operator=(const LocalQueue&) = delete;
   [[nodiscard]] bool has_room() const noexcept { return size_ < limit_; }
   [[nodiscard]] bool has_frame() const noexcept { return size_ != 0; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   void put(Frame&& frame) {
     if (size_ == slots_.size()) grow();
-    slots_[(first_ + size_++) & (slots_.size() - 1)] = std::move(frame);
+    detail::copy_in_words(slots_[(first_ + size_++) & (slots_.size() - 1)], detail::FrameAccess::descriptor(frame));
+    detail::FrameAccess::forget(frame);
     ++produced_;
   }
+  /// Into an empty frame.
   void take(Frame& frame) noexcept {
-    frame = std::move(slots_[first_]);
+    detail::copy_in_words(detail::FrameAccess::descriptor(frame), slots_[first_]);
     first_ = (first_ + 1) & (slots_.size() - 1);
     --size_;
   }
@@ -49,7 +54,7 @@ class LocalQueue {
 
  private:
   void grow();
-  std::vector<Frame> slots_;
+  std::vector<detail::Descriptor> slots_;  // own the shares of the frames that were put
   std::size_t first_ = 0, size_ = 0, limit_;
   std::uint64_t produced_ = 0;
   bool closed_ = false, gone_ = false;
@@ -124,10 +129,11 @@ class Inlet {
  private:
   [[nodiscard]] bool closed() const noexcept { return local_ ? local_->drained() : ring_.drained(); }
   void import(detail::Descriptor& frame);
+  void note_eos() noexcept;
   void account(const detail::Descriptor& d) {
     ++taken_;
     samples_ += samples_of(d);
-    if (d.flags & detail::kEos) at_eos_ = true;
+    if (d.flags & detail::kEos) note_eos();
     if (origin && d.origin != 0) *origin = d.origin;
     if (d.type != 0) {
       const std::uint64_t spec = static_cast<std::uint64_t>(d.type) << 32 | d.rate;
@@ -183,7 +189,18 @@ class Outlet {
     return true;
   }
   /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
-  void put(Frame&& frame);
+  void put(Frame&& frame) {
+    detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
+    const bool plain = d.kind <= detail::Payload::scalar && d.metadata == 0 && (d.flags & ~detail::kGap) == 0;
+    if (!plain || !only_ || eos_put_ || closed_ || only_->gone()) {
+      put_any(std::move(frame));
+      return;
+    }
+    if (from_source_) stamp(d);
+    else if (origin && d.origin == 0) d.origin = *origin;
+    ++given_;
+    hand_on(*only_, frame);
+  }
   /// Takes a frame that has no room yet; flush_backlog() puts it later.
   void put_later(Frame&& frame);
   /// The same, after what waits was put as far as there is room for it.
@@ -212,8 +229,18 @@ class Outlet {
   bool puts_later = false;    ///< never waits: what frees it may need this lane
 
  private:
+  void put_any(Frame&& frame);
   void put_on(Link& link, Frame&& frame, detail::BlockHeader* metadata);
   [[noreturn]] void throw_after_eos() const;
+  static void hand_on(Link& link, Frame& frame) noexcept {
+    if (link.local) {
+      link.local->put(std::move(frame));
+      return;
+    }
+    link.ring.put(detail::FrameAccess::descriptor(frame));
+    detail::FrameAccess::forget(frame);
+    link.consumer_bell.ring();
+  }
   void stamp(detail::Descriptor& d) noexcept;
   [[nodiscard]] bool must_change(const Frame& frame, const Link& link) const noexcept;
   static void make_crossable(Frame& frame, const Link& link);
@@ -222,6 +249,7 @@ class Outlet {
 
   Lane* lane_;
   std::vector<Link> links_;
+  Link* only_ = nullptr;  // where there is one
   std::string pad_;
   const shm::ArenaTable* arenas_;
   std::deque<Frame> backlog_;

@@ -73,14 +73,6 @@ void drop_share(BlockHeader* header, bool in_arena) noexcept {
 
 }  // namespace
 
-Frame::Frame(const FrameOptions& options) {
-  d_.flags = static_cast<std::uint8_t>((options.eos ? detail::kEos : 0) | (options.gap ? detail::kGap : 0));
-  d_.time = options.time;
-  d_.rate = options.rate;
-  d_.channels = options.channels;
-  if (!options.metadata.empty()) set_metadata(options.metadata);
-}
-
 void Frame::drop_shares() noexcept {
   // The kind comes from this process's own descriptor: a block in shared memory is never asked how to destroy it.
   if (d_.home) drop_share(header(), d_.kind == Payload::block);

@@ -102,18 +102,31 @@ Poll Island::poll() {
     ending_ = true;
   }
   if (!ending_) {
-    try {
-      turn();
-    } catch (const Interrupted&) {
+    if (!turn_repeatedly()) {
       close();
       return Poll::finished;
     }
-    if (!at_end()) return Poll::progressed;
-    ending_ = true;
+    if (!ending_) return Poll::progressed;
   }
   if (!flush()) return Poll::idle;
   close();
   return Poll::finished;
+}
+
+// False if the run was stopped meanwhile.
+bool Island::turn_repeatedly() {
+  burst_.begin();
+  unsigned n = 0;
+  try {
+    do {
+      turn();
+      ending_ = at_end();
+    } while (!ending_ && ++n < burst_.polls() && !lane_.stopping() && can_turn());
+  } catch (const Interrupted&) {
+    return false;
+  }
+  burst_.end(n == burst_.polls());
+  return true;
 }
 
 void Island::turn() {
@@ -133,6 +146,20 @@ void Island::turn() {
     fail(*current, "unknown", "an exception that is not a std::exception");
   }
 }
+
+namespace {
+/// The frame that `make` returns, made in its place.
+template <class Make>
+void refill(Frame& place, Make&& make) {
+  place.~Frame();
+  try {
+    new (&place) Frame(make());
+  } catch (...) {
+    new (&place) Frame;
+    throw;
+  }
+}
+}  // namespace
 
 void Island::run_stage(Stage& stage) {
   const Step& step = *stage.step;
@@ -161,7 +188,7 @@ void Island::give(Stage& stage) {
     return;
   }
   if (!step.from_source) {
-    place = static_cast<TransformElement*>(step.element)->new_frame(*step.source);
+    refill(place, [&] { return static_cast<TransformElement*>(step.element)->new_frame(*step.source); });
     if (place.eos()) stage.ended = true;
     if (Descriptor& d = FrameAccess::descriptor(place); d.origin == 0) d.origin = members_[stage.member].origin;
     ++stage.frames;
@@ -169,7 +196,7 @@ void Island::give(Stage& stage) {
   }
   auto* source = static_cast<SourceElement*>(step.element);
   const bool cut = lane_.end_of_stream_requested() && !source->end_stream();
-  place = cut ? Frame::end_of_stream() : source->new_frame(*step.source);
+  refill(place, [&] { return cut ? Frame::end_of_stream() : source->new_frame(*step.source); });
   Descriptor& d = FrameAccess::descriptor(place);
   d.sequence = stage.frames++;
   if (lane_.spec().measure_latency) d.origin = origin_now();

@@ -50,6 +50,7 @@ class Island final : public Task {
   };
   [[nodiscard]] bool can_turn();
   [[nodiscard]] bool flush() const;
+  bool turn_repeatedly();
   void turn();
   void run_stage(Stage& stage);
   void give(Stage& stage);
@@ -82,6 +83,7 @@ class Island final : public Task {
   std::vector<ElementEnds> element_ends_;
   std::vector<PadCounter> counters_;
   bool ending_ = false;  // but for what its elements have put and their workers have no room for yet
+  Burst burst_;
 };
 
 }  // namespace weir::engine

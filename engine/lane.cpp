@@ -1,22 +1,10 @@
 #include "engine/lane.hpp"
 
-#include <ctime>
-
 #include <algorithm>
 #include <exception>
 #include <typeinfo>
 
 namespace weir::engine {
-
-namespace {
-
-std::uint64_t thread_cpu_ns() noexcept {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
-}
-
-}  // namespace
 
 Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
     : spec_(spec),
@@ -24,7 +12,7 @@ Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
       control_(control),
       bell_(bell_of(spec.lane)),
       arena_(memory.arenas.at(spec.lane), spec.lane),
-      spin_ns_(spec.crowded ? 2'000 : 20'000) {
+      waiter_(spec.wait, spec.crowded ? 2'000 : 20'000) {
   for (std::uint32_t lane : spec.arenas) arenas_.set(lane, memory.arenas.at(lane));
   for (const LinkEnd& end : spec.ends)
     local_of_end_.push_back(end.produces && end.consumes ? &locals_.emplace_back(end.capacity) : nullptr);
@@ -88,55 +76,61 @@ bool Lane::workers_ready() {
   return std::ranges::any_of(tasks_, [](auto& t) { return !t->finished && t->is_worker() && t->ready(); });
 }
 
-bool Lane::turn() {
-  bool progressed = false;
-  for (auto& task : tasks_)
-    if (!task->finished) progressed |= poll(*task);
-  return progressed;
-}
-
 bool Lane::all_finished() const noexcept {
   return std::ranges::all_of(tasks_, [](const auto& task) { return task->finished; });
 }
 
-bool Lane::run() {
+// What an element's code throws ends the lane and is told by its control block.
+template <class Work>
+void Lane::guard(Work&& work) noexcept {
   Tenure tenure(*this);
-  const std::uint64_t cpu_before = thread_cpu_ns();
-  bool failed = false;
   try {
-    while (!all_finished() && !stopping()) {
-      wake_at_.reset();
-      if (turn() || all_finished()) continue;
-      wait([&] { return stopping() || std::ranges::any_of(tasks_, [](auto& t) { return !t->finished && t->ready(); }); },
-           wake_at_);
-    }
+    work();
+    return;
   } catch (const LaneFailure& failure) {
     record_error(control_.header().error, failure.element, failure.pad, failure.frame, failure.type, failure.text);
-    failed = true;
   } catch (const std::exception& error) {  // the lane's own, such as no memory for an EOS frame
     record_error(control_.header().error, spec_.name, "", 0, demangle(typeid(error).name()), error.what());
-    failed = true;
   } catch (const Interrupted&) {
-    // stopped in element code that a task does not guard, such as ready()
+    return;  // stopped in element code that a task does not guard, such as ready()
   } catch (...) {
     record_error(control_.header().error, spec_.name, "", 0, "unknown", "an exception that is not a std::exception");
-    failed = true;
   }
-  const bool completed = !failed && all_finished();
+  failed_ = true;
+}
+
+bool Lane::turn() noexcept {
+  wake_at_.reset();
+  bool progressed = false;
+  guard([&] {
+    for (auto& task : tasks_)
+      if (!task->finished) progressed |= poll(*task);
+  });
+  return progressed;
+}
+
+bool Lane::ready() noexcept {
+  if (stopping()) return true;
+  bool ready = false;
+  guard([&] { ready = std::ranges::any_of(tasks_, [](auto& t) { return !t->finished && t->ready(); }); });
+  return ready || failed_;
+}
+
+bool Lane::conclude() noexcept {
+  Tenure tenure(*this);
+  const bool completed = !failed_ && all_finished();
   for (auto& task : tasks_)
     if (!task->finished) task->abandon();
   publish_figures();
-  ControlHeader& header = control_.header();
-  header.cpu_ns.store(thread_cpu_ns() - cpu_before, std::memory_order_relaxed);
   // SYNC lane.state (release): figures and error record are complete; pairs with the acquire in the supervisor.
-  header.state.store(failed ? LaneState::failed : LaneState::ended, std::memory_order_release);
+  control_.header().state.store(failed_ ? LaneState::failed : LaneState::ended, std::memory_order_release);
   return completed;
 }
 
 void Lane::publish_figures() noexcept {
   for (Inlet& inlet : inlets_) inlet.publish_counters();
   for (Outlet& outlet : outlets_) outlet.publish_counters();
-  control_.header().parks.store(parks_, std::memory_order_relaxed);
+  control_.header().parks.store(waiter_.parks(), std::memory_order_relaxed);
 }
 
 }  // namespace weir::engine

@@ -1,8 +1,8 @@
-// Lane: what polls workers. A thread or a process, or the pipeline's own loop, with one loop over one or more
-// tasks. A task is a worker, or on the main lane a part of the graph whose pads run there (engine/island.hpp).
+// Lane: what polls workers: a process, a thread, a part of one, or the pipeline's own loop. It has one or more tasks. A
+// task is a worker, or on the main lane a part of the graph whose pads run there (engine/island.hpp).
 //
-// The lane is built and run by one thread. Only here does anything wait: for frames, for room, for an event; and
-// always in the same way: give back what was taken, look, spin for as long as it has paid lately, park on the bell.
+// One thread at a time uses a lane: the one whose crew it is in (engine/crew.hpp). Whatever waits, for frames, for
+// room, for an event, does it here or there, and gives back first what was taken.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,7 @@
 #include "engine/control.hpp"
 #include "engine/endpoint.hpp"
 #include "engine/memory.hpp"
+#include "engine/waiter.hpp"
 #include "shm/arena.hpp"
 #include "shm/doorbell.hpp"
 
@@ -38,6 +39,25 @@ class Task {
   bool finished = false;
 };
 
+/// How many polls a task gets in a row: as many as take some 50 us, so that the lane's other tasks wait little for
+/// their turn and short polls do not pay for looking at a clock.
+class Burst {
+ public:
+  [[nodiscard]] unsigned polls() const noexcept { return polls_; }
+  void begin() noexcept { begun_ = shm::Clock::now(); }
+  void end(bool used_up) noexcept {
+    constexpr auto kTarget = std::chrono::microseconds(50);
+    const auto taken = shm::Clock::now() - begun_;
+    if (taken > kTarget) polls_ = polls_ > 1 ? polls_ / 2 : 1;
+    else if (used_up && polls_ < kMost) polls_ *= 2;
+  }
+
+ private:
+  static constexpr unsigned kMost = 64;
+  unsigned polls_ = 1;
+  shm::Clock::time_point begun_{};
+};
+
 /// An exception from an element's code, with where it came from.
 struct LaneFailure {
   std::string element, pad;
@@ -57,9 +77,24 @@ class Lane {
   [[nodiscard]] Outlet& add_outlet(const std::vector<std::uint32_t>& links, const std::string& pad, bool from_source);
   void add_task(std::unique_ptr<Task> task) { tasks_.push_back(std::move(task)); }
 
-  /// Polls until all tasks have finished or the lane is stopped; records what went wrong in the control block.
-  /// True if all finished.
-  bool run();
+  // For its crew.
+  /// Polls each task that has not finished; true if one got on. What goes wrong is recorded in the control block.
+  bool turn() noexcept;
+  /// Whether a turn may get on.
+  [[nodiscard]] bool ready() noexcept;
+  /// Nothing is left to do: all tasks have finished, the lane is stopped, or one failed.
+  [[nodiscard]] bool over() const noexcept { return failed_ || all_finished() || stopping(); }
+  /// Ends it; true if all tasks had finished.
+  bool conclude() noexcept;
+  void release_all() noexcept;
+  /// When a task asked to be polled again even if nothing comes.
+  [[nodiscard]] const shm::Deadline& wake_time() const noexcept { return wake_at_; }
+  [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
+  /// Whether the thread runs other lanes as well.
+  void set_company(bool company) noexcept { company_ = company; }
+  unsigned heavy_turns = 0;                 ///< in a row, as its crew counts them
+  bool lives_by_the_clock = false;          ///< a task takes a wait that found nothing for time that has passed
+  std::chrono::nanoseconds time_in_turns{0};  ///< in a crew of several
 
   [[nodiscard]] const LaneSpec& spec() const noexcept { return spec_; }
   [[nodiscard]] Control& control() noexcept { return control_; }
@@ -69,7 +104,8 @@ class Lane {
   /// For an element that waits for its worker on this very lane: one poll of each worker. True if one got on.
   bool poll_workers();
   [[nodiscard]] bool workers_ready();
-  [[nodiscard]] bool shared() const noexcept { return tasks_.size() > 1; }
+  /// Somebody else waits for this thread: no poll may wait.
+  [[nodiscard]] bool shared() const noexcept { return company_ || tasks_.size() > 1; }
   [[nodiscard]] bool stopping() const noexcept {
     // SYNC lane.stop (acquire): pairs with the release in Run::request_stop.
     return control_.header().stop.load(std::memory_order_acquire) != 0;
@@ -86,26 +122,15 @@ class Lane {
   template <class Ready>
   bool wait(Ready&& ready, const shm::Deadline& deadline) {
     release_all();
-    if (ready()) return true;
-    if (spec_.wait != Wait::park && spin(ready, deadline)) return true;
-    if (spec_.wait == Wait::spin || spec_.wait == Wait::yield) return ready();
-    for (;;) {
-      bell_.announce();
-      if (ready()) {
-        bell_.retract();
-        return true;
-      }
-      ++parks_;
-      const bool rung = bell_.park(deadline);
-      if (ready()) return true;
-      if (!rung) return false;
-    }
+    return waiter_.wait({&bell_, 1}, ready, deadline);
   }
 
   // What the ends and their queues note down during a poll, so that the lane knows whether it got on.
   void note_progress() noexcept { ++progress_; }
-  void note_would_wait() noexcept { would_wait_ = true; }
-  void note_timeout() noexcept { timed_out_ = true; }
+  void note_would_wait() noexcept { would_wait_ = attention_ = true; }
+  void note_timeout() noexcept { timed_out_ = attention_ = true; }
+  /// Something happened that is not everyday: an end of stream, a queue found empty or full, a consumer gone.
+  void note_attention() noexcept { attention_ = true; }
   /// A poll asked to be polled again at this time even if nothing comes.
   void wake_at(shm::Clock::time_point time) noexcept {
     if (!wake_at_ || time < *wake_at_) wake_at_ = time;
@@ -113,7 +138,8 @@ class Lane {
   [[nodiscard]] std::uint64_t progress() const noexcept { return progress_; }
   [[nodiscard]] bool would_wait() const noexcept { return would_wait_; }
   [[nodiscard]] bool timed_out() const noexcept { return timed_out_; }
-  void forget_waits() noexcept { would_wait_ = timed_out_ = false; }
+  [[nodiscard]] bool attention() const noexcept { return attention_; }
+  void forget_waits() noexcept { would_wait_ = timed_out_ = attention_ = false; }
 
   /// Takes over this thread for element code: loans come from this lane's arena.
   class Tenure {
@@ -128,11 +154,9 @@ class Lane {
   };
 
  private:
-  template <class Ready>
-  bool spin(Ready& ready, const shm::Deadline& deadline);
   [[nodiscard]] std::uint32_t index_of(std::uint32_t link) const;
-  void release_all() noexcept;
-  bool turn();
+  template <class Work>
+  void guard(Work&& work) noexcept;
   [[nodiscard]] bool all_finished() const noexcept;
   void publish_figures() noexcept;
 
@@ -147,44 +171,14 @@ class Lane {
   std::deque<Inlet> inlets_;
   std::deque<Outlet> outlets_;
   std::vector<std::unique_ptr<Task>> tasks_;
-  std::optional<shm::Clock::time_point> wake_at_;
+  Waiter waiter_;
+  shm::Deadline wake_at_;
   std::uint64_t progress_ = 0;
-  std::uint64_t parks_ = 0;
-  std::uint32_t spin_ns_;
   bool would_wait_ = false;  // the poll would have waited, had the lane been its own
   bool timed_out_ = false;   // it has waited, for nothing
+  bool attention_ = false;
+  bool company_ = false;
+  bool failed_ = false;
 };
-
-inline void cpu_relax() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-// How long to spin follows what spinning has brought: twice as long after a hit, half as long after a miss.
-template <class Ready>
-bool Lane::spin(Ready& ready, const shm::Deadline& deadline) {
-  constexpr std::uint32_t kShortest = 500, kLongest = 50'000;
-  const bool forever = spec_.wait == Wait::spin || spec_.wait == Wait::yield;
-  const auto start = shm::Clock::now();
-  const auto end = start + std::chrono::nanoseconds(spin_ns_);
-  for (;;) {
-    for (int i = 0; i < 32; ++i) {
-      if (ready()) {
-        if (spin_ns_ < kLongest) spin_ns_ = spin_ns_ * 2;
-        return true;
-      }
-      cpu_relax();
-    }
-    if (spec_.wait == Wait::yield) memory_.yield();
-    const auto now = shm::Clock::now();
-    if (deadline && now >= *deadline) return ready();
-    if (!forever && now >= end) break;
-  }
-  if (spin_ns_ > kShortest) spin_ns_ /= 2;
-  return false;
-}
 
 }  // namespace weir::engine

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <sched.h>
-
 #include "weir/error.hpp"
 
 namespace weir::engine {
@@ -57,7 +55,5 @@ shm::RingHeader* Memory::ring(std::uint32_t link) const {
   if (!header) throw StartError("link " + std::to_string(link) + ": its segment holds no ring of this layout");
   return header;
 }
-
-void Memory::yield() noexcept { ::sched_yield(); }
 
 }  // namespace weir::engine

@@ -34,7 +34,6 @@ class Memory {
   [[nodiscard]] shm::Bell* bell(std::uint32_t lane) const;
   /// The ring's header. Throws StartError if the segment holds none.
   [[nodiscard]] shm::RingHeader* ring(std::uint32_t link) const;
-  static void yield() noexcept;
 };
 
 }  // namespace weir::engine

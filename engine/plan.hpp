@@ -65,6 +65,7 @@ struct Plan {
   std::vector<PlannedLink> links;
   std::vector<PlannedWorker> workers;
   std::vector<IslandPlan> islands;
+  std::vector<std::vector<std::uint32_t>> crews;  ///< thread lanes, by the thread that they begin on
   bool several_processes = false;
 };
 

@@ -24,25 +24,22 @@ using shm::deadline_after;
 void poll_until_frame(Inlet& inlet, const shm::Deadline& deadline) {
   Lane& lane = inlet.lane();
   while (!inlet.has_frame() && !inlet.drained() && !stopped(inlet)) {
-    if (lane.poll_workers()) continue;
+    if (lane.poll_workers() || inlet.has_frame()) continue;
     if (!lane.wait([&] { return lane.stopping() || lane.workers_ready(); }, deadline)) return;
   }
 }
 
-std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono::nanoseconds> timeout) {
-  std::optional<Frame> frame(std::in_place);
+/// Waits for a frame as far as it may, and takes it; needs a queue that was found empty.
+bool take_later(Inlet& inlet, Frame& frame, bool may_wait, std::optional<std::chrono::nanoseconds> timeout) {
   Lane& lane = inlet.lane();
-  if (inlet.try_take(*frame)) {
-    lane.note_progress();
-    return frame;
-  }
   inlet.wanted = true;
-  if (!may_wait || inlet.drained()) return std::nullopt;
+  lane.note_attention();
+  if (!may_wait || inlet.drained()) return false;
   const shm::Deadline deadline = timeout ? deadline_after(*timeout) : std::nullopt;
   if ((inlet.is_local() || lane.shared()) && !inlet.element_side) {
     lane.note_would_wait();
     if (deadline) lane.wake_at(*deadline);
-    return std::nullopt;
+    return false;
   }
   if (inlet.is_local()) {
     poll_until_frame(inlet, deadline);
@@ -54,11 +51,18 @@ std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono
         },
         deadline);
   }
-  if (!inlet.try_take(*frame)) {
+  if (!inlet.try_take(frame)) {
     lane.note_timeout();
-    return std::nullopt;
+    return false;
   }
   lane.note_progress();
+  return true;
+}
+
+inline std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono::nanoseconds> timeout) {
+  std::optional<Frame> frame(std::in_place);
+  if (inlet.try_take(*frame)) [[likely]] inlet.lane().note_progress();
+  else if (!take_later(inlet, *frame, may_wait, timeout)) frame.reset();
   return frame;
 }
 
@@ -102,7 +106,10 @@ std::optional<Frame> QueueReader::get_nowait() { return take(inlet(), false, {})
 
 bool QueueReader::empty() const {
   const bool empty = !inlet().has_frame();
-  if (empty) inlet().wanted = true;
+  if (empty) {
+    inlet().wanted = true;
+    inlet().lane().note_attention();
+  }
   return empty;
 }
 bool QueueReader::closed() const { return inlet().drained(); }
@@ -118,6 +125,7 @@ bool QueueWriter::try_put(Frame& frame) {
   Outlet& out = outlet();
   if (!out.make_room()) {
     out.wanted = true;
+    out.lane().note_attention();
     return false;
   }
   out.put(std::move(frame));
@@ -127,7 +135,10 @@ bool QueueWriter::try_put(Frame& frame) {
 
 bool QueueWriter::full() const {
   const bool full = !outlet().make_room();
-  if (full) outlet().wanted = true;
+  if (full) {
+    outlet().wanted = true;
+    outlet().lane().note_attention();
+  }
   return full;
 }
 std::size_t QueueWriter::queue_maxsize() const { return outlet().limit(); }

@@ -11,7 +11,7 @@ namespace weir::engine {
 void Run::run_main_lane() {
   Lane& lane = *lanes_[kMainLane].lane;
   main_thread_id_ = std::this_thread::get_id();
-  main_completed_ = lane.run();
+  main_completed_ = Crew({&lane}).run();
   // SYNC run.stopping (acquire): pairs with request_stop
   if (!main_completed_ && !stopping_.load(std::memory_order_acquire)) request_stop(options_.stop_timeout);
   try {

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -18,7 +19,10 @@
 #include <thread>
 #include <vector>
 
+#include <poll.h>
+
 #include "engine/control.hpp"
+#include "engine/crew.hpp"
 #include "engine/island.hpp"
 #include "engine/lane.hpp"
 #include "engine/memory.hpp"
@@ -86,11 +90,17 @@ class Run : public std::enable_shared_from_this<Run> {
  private:
   struct LaneRun {  // a thread or a process
     std::unique_ptr<Lane> lane;  // threads
-    std::thread thread;
     ChildProcess child;
     bool running = false;
     bool killed = false;
     double cpu_seconds = 0;
+  };
+  struct CrewRun {  // a thread and the lanes that it runs
+    Crew crew;
+    std::thread thread;
+    bool running = true;
+    std::uint64_t turns_seen = 0;
+    explicit CrewRun(std::vector<Lane*> lanes) : crew(std::move(lanes)) {}
   };
   struct ElementEnds {  // of an element that takes part in the main lane: its ends of its worker's queues
     std::vector<Outlet*> outlets;
@@ -115,12 +125,16 @@ class Run : public std::enable_shared_from_this<Run> {
   // supervisor (supervisor.cpp)
   void supervise();
   void start_lanes();
-  void start_thread(std::uint32_t lane);
+  void build_thread_lane(std::uint32_t lane);
+  void start_crew(std::vector<Lane*> lanes);
+  void start_crews();
+  void watch_crews();
+  void part_crews();
   void poll_once();
   [[nodiscard]] int poll_timeout() const;
   void on_child_ended(std::uint32_t lane);
   void judge_child(std::uint32_t lane, int status);
-  void on_thread_ended(std::uint32_t lane);
+  void on_lane_ended(std::uint32_t lane);
   void on_signals();
   void check_deadlines();
   void stop_what_idles();
@@ -151,12 +165,16 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<SharedBlockSpec> shared_specs_;
   std::vector<Control> controls_;  // by lane
   std::vector<LaneRun> lanes_;     // by lane; [0] is the main lane
+  std::deque<CrewRun> crews_;      // of threads; the supervisor's
   std::vector<Island*> islands_;
   std::vector<ElementEnds> element_ends_;  // by worker
   shm::Barrier barrier_ = shm::Barrier::fence;
 
   std::thread supervisor_, main_thread_;
   int wake_fd_ = -1;
+  std::vector<pollfd> poll_fds_;  // the supervisor's, as are the next two
+  std::vector<std::uint32_t> poll_owners_;
+  int looks_at_sleepers_ = 0;
   std::unique_ptr<SignalEOS> signals_;
   int signals_seen_ = 0;     // before this run
   int signals_handled_ = 0;
@@ -167,9 +185,12 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<std::exception_ptr> errors_;
   std::vector<std::string> error_texts_;
   shm::Deadline stop_deadline_;
-  std::vector<std::uint32_t> ended_threads_;
+  std::vector<std::uint32_t> ended_lanes_;
+  std::vector<Lane*> heavy_lanes_;
+  std::vector<CrewRun*> ended_crews_;
 
   std::atomic<bool> started_{false}, stopping_{false}, main_done_{false}, sinks_ended_{false}, over_{false};
+  std::atomic<bool> watching_{false};  // the supervisor looks after crews that do not come back from a poll
   std::atomic<std::thread::id> main_thread_id_{};
   bool main_completed_ = false;
   std::uint64_t start_ns_ = 0, end_ns_ = 0;

@@ -28,7 +28,8 @@ void block_signals() noexcept {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-void name_thread(const std::string& name) noexcept { ::prctl(PR_SET_NAME, ("weir:" + name).substr(0, 15).c_str()); }
+std::string thread_name(const std::string& elements) { return ("weir:" + elements).substr(0, 15); }
+void name_thread(const std::string& elements) { ::prctl(PR_SET_NAME, thread_name(elements).c_str()); }
 
 /// A host that ignores SIGCHLD, or reaps every child, leaves no status. Neither an exit nor a signal looks like it.
 constexpr int kNoStatus = -1;
@@ -45,6 +46,8 @@ void Run::supervise() {
   start_lanes();
   // SYNC run.main_done (acquire): pairs with the release at the end of run_main_lane.
   while (lanes_running() || !main_done_.load(std::memory_order_acquire)) poll_once();
+  for (CrewRun& run : crews_)
+    if (run.thread.joinable()) run.thread.join();
   collect_error(kMainLane);
   conclude();
   {
@@ -60,7 +63,7 @@ void Run::start_lanes() {
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
     try {
       if (plan_.lanes[lane].mode == Mode::thread) {
-        start_thread(lane);
+        build_thread_lane(lane);
       } else {
         std::vector<int> descriptors = memory_->descriptors(plan_.lanes[lane]);
         descriptors.insert(descriptors.begin(), controls_[lane].segment().fd());
@@ -73,24 +76,93 @@ void Run::start_lanes() {
       request_stop(options_.stop_timeout);
     }
   }
+  start_crews();
 }
 
-void Run::start_thread(std::uint32_t lane) {
+void Run::build_thread_lane(std::uint32_t lane) {
   LaneRun& run = lanes_[lane];
   run.lane = std::make_unique<Lane>(plan_.lanes[lane], *memory_, controls_[lane]);
   add_workers(*run.lane, controls_[lane], map_shared_blocks(plan_.lanes[lane], *memory_));
   controls_[lane].header().state.store(LaneState::attached, std::memory_order_relaxed);
-  // The thread keeps the run alive, so that one that had to be abandoned finds its memory when it comes back.
-  run.thread = std::thread([self = shared_from_this(), lane] {
-    block_signals();
-    name_thread(self->elements_of(lane));
-    self->lanes_[lane].lane->run();
+}
+
+void Run::start_crews() {
+  for (const std::vector<std::uint32_t>& crew : plan_.crews) {
+    std::vector<Lane*> lanes;
+    for (std::uint32_t lane : crew)
+      if (lanes_[lane].running) lanes.push_back(lanes_[lane].lane.get());
+    if (!lanes.empty()) start_crew(std::move(lanes));
+  }
+}
+
+void Run::start_crew(std::vector<Lane*> lanes) {
+  std::string name;
+  for (const Lane* lane : lanes) name += (name.empty() ? "" : ", ") + elements_of(lane->spec().lane);
+  const std::vector<Lane*> all = lanes;
+  if (all.size() > 1) watching_.store(true);
+  CrewRun& run = crews_.emplace_back(std::move(lanes));
+  const auto tell = [this](auto& list, auto item) {
     {
-      std::scoped_lock lock(self->mutex_);
-      self->ended_threads_.push_back(lane);
+      std::scoped_lock lock(mutex_);
+      list.push_back(item);
     }
-    self->wake_supervisor();
-  });
+    wake_supervisor();
+  };
+  run.crew.on_end = [this, tell](Lane& lane) { tell(ended_lanes_, lane.spec().lane); };
+  run.crew.on_heavy = [this, tell](Lane& lane) { tell(heavy_lanes_, &lane); };
+  run.crew.on_awake = [this] {
+    if (!watching_.load()) wake_supervisor();  // SYNC crew.asleep: pairs with watch_crews
+  };
+  try {
+    // The thread keeps the run alive, so that one that had to be abandoned finds its memory when it comes back.
+    run.thread = std::thread([self = shared_from_this(), &run, name, tell] {
+      block_signals();
+      name_thread(name);
+      run.crew.run();
+      tell(self->ended_crews_, &run);
+    });
+  } catch (const std::exception& error) {
+    run.running = false;
+    add_error(std::current_exception(), "can't start the thread of '" + name + "': " + error.what());
+    for (Lane* lane : all) {
+      lanes_[lane->spec().lane].running = false;
+      mark_terminated(lane->spec().lane);
+    }
+    request_stop(options_.stop_timeout);
+  }
+}
+
+// Lanes that share a thread with one that does not come back from its poll get another thread. Looks every 10 ms
+// while such a crew is awake; when all have been asleep for a while, the supervisor sleeps as well.
+void Run::watch_crews() {
+  constexpr int kLooksAtSleepers = 10;
+  const auto awake = [](const CrewRun& run) {
+    return run.running && run.crew.has_several() && (!run.crew.asleep() || run.crew.turns() != run.turns_seen);
+  };
+  const auto one_is_awake = [&] { return std::ranges::any_of(crews_, awake); };
+  looks_at_sleepers_ = one_is_awake() ? 0 : looks_at_sleepers_ + 1;
+  if (looks_at_sleepers_ <= kLooksAtSleepers) {
+    watching_.store(true);
+  } else {
+    watching_.store(false);  // SYNC crew.asleep: then look again; pairs with on_awake
+    watching_.store(one_is_awake());
+  }
+  if (watching_.load()) part_crews();
+}
+
+void Run::part_crews() {
+  for (std::size_t i = 0; i < crews_.size(); ++i) {  // start_crew adds some
+    CrewRun& run = crews_[i];
+    if (!run.running || !run.crew.has_several()) continue;
+    const std::uint64_t turns = run.crew.turns();
+    const bool stuck = turns == run.turns_seen && run.crew.is_inside();
+    run.turns_seen = turns;
+    if (!stuck) continue;
+    Crew::Parted parted = run.crew.take_others();
+    if (!parted.inside) continue;
+    ::pthread_setname_np(run.thread.native_handle(), thread_name(elements_of(parted.inside->spec().lane)).c_str());
+    start_crew(std::move(parted.others));
+  }
 }
 
 bool Run::lanes_running() const noexcept {
@@ -104,8 +176,10 @@ std::string Run::elements_of(std::uint32_t lane) const {
 }
 
 void Run::poll_once() {
-  std::vector<pollfd> fds{{wake_fd_, POLLIN, 0}};
-  std::vector<std::uint32_t> owners{kMainLane};
+  std::vector<pollfd>& fds = poll_fds_;
+  std::vector<std::uint32_t>& owners = poll_owners_;
+  fds.assign(1, {wake_fd_, POLLIN, 0});
+  owners.assign(1, kMainLane);
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane)
     if (lanes_[lane].running && lanes_[lane].child.pidfd >= 0) {
       fds.push_back({lanes_[lane].child.pidfd, POLLIN, 0});
@@ -117,11 +191,17 @@ void Run::poll_once() {
   for (std::size_t i = 1; i < fds.size(); ++i)
     if (fds[i].revents != 0) on_child_ended(owners[i]);
   std::vector<std::uint32_t> ended;
+  std::vector<Lane*> heavy;
   {
     std::scoped_lock lock(mutex_);
-    ended.swap(ended_threads_);
+    ended.swap(ended_lanes_);
+    heavy.swap(heavy_lanes_);
+    for (CrewRun* crew : ended_crews_) crew->running = false;
+    ended_crews_.clear();
   }
-  for (std::uint32_t lane : ended) on_thread_ended(lane);
+  for (Lane* lane : heavy) start_crew({lane});
+  for (std::uint32_t lane : ended) on_lane_ended(lane);
+  watch_crews();
   // SYNC error.record (acquire): collect_error reads it
   if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
   on_signals();
@@ -141,6 +221,10 @@ int Run::poll_timeout() const {
                 controls_[lane].header().state.load(std::memory_order_relaxed) == LaneState::created;
   if (starting) {
     if (start_deadline_ && (!next || *start_deadline_ < *next)) next = start_deadline_;
+  }
+  if (watching_.load(std::memory_order_relaxed)) {
+    const auto soon = shm::Clock::now() + std::chrono::milliseconds(10);
+    if (!next || soon < *next) next = soon;
   }
   if (!next || !lanes_running()) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - shm::Clock::now()).count();
@@ -192,10 +276,9 @@ std::string Run::refusal_of(std::uint32_t lane) const {
   return {prologue.refusal, ::strnlen(prologue.refusal, sizeof prologue.refusal)};
 }
 
-void Run::on_thread_ended(std::uint32_t lane) {
+void Run::on_lane_ended(std::uint32_t lane) {
   LaneRun& run = lanes_[lane];
   if (!run.running) return;  // was abandoned
-  run.thread.join();
   run.running = false;
   run.cpu_seconds = static_cast<double>(controls_[lane].header().cpu_ns.load(std::memory_order_relaxed)) * 1e-9;
   if (controls_[lane].header().state.load(std::memory_order_acquire) == LaneState::failed) {  // SYNC lane.state (acquire)
@@ -278,7 +361,16 @@ void Run::check_deadlines() {
   }
 }
 
+// What has not left by the deadline: a process is killed; a thread is abandoned, and what it kept from ending is ended
+// here in its place.
 void Run::kill_lanes() {
+  for (CrewRun& crew : crews_) {
+    if (!crew.running) continue;
+    for (Lane* lane : crew.crew.take_others().others) {
+      lane->conclude();
+      on_lane_ended(lane->spec().lane);
+    }
+  }
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
     LaneRun& run = lanes_[lane];
     if (!run.running || run.killed) continue;
@@ -292,11 +384,12 @@ void Run::kill_lanes() {
     if (process) {
       ::syscall(SYS_pidfd_send_signal, run.child.pidfd, SIGKILL, nullptr, 0);
     } else {
-      run.thread.detach();
       run.running = false;
       mark_terminated(lane);
     }
   }
+  for (CrewRun& crew : crews_)
+    if (crew.running && crew.thread.joinable()) crew.thread.detach();
 }
 
 }  // namespace weir::engine

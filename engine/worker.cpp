@@ -44,6 +44,12 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
   }
 }
 
+// A stop of the run sets the workers' words, too.
+bool Worker::interrupted() const noexcept {
+  // SYNC event.set (acquire): pairs with Event::set and Run::tell_lanes_to_stop
+  return control_.stop.load(std::memory_order_acquire) != 0 || (spec_.is_source && lane_.end_of_stream_requested());
+}
+
 bool Worker::stopped() const noexcept { return lane_.stopping() || context_.should_stop(); }
 
 bool Worker::inlets_drained() const noexcept { return count_drained() == inlets_.size(); }
@@ -90,14 +96,12 @@ Poll Worker::poll() {
     for (Outlet* outlet : outlets_)
       if (!flush(*outlet)) return Poll::idle;
     if (lane_.shared() && !outlets_have_room()) return Poll::idle;
-    const std::uint64_t before = lane_.progress();
-    prepare_call();
-    call();
+    const Poll result = call();
     if (stopped()) {
       terminate();
       return Poll::finished;
     }
-    if (!has_ended()) return lane_.progress() != before ? Poll::progressed : judge_idle();
+    if (result != Poll::finished) return result;
   }
   if (!winding_up_) wind_up();
   return settle() ? Poll::finished : Poll::idle;
@@ -139,11 +143,22 @@ bool Worker::abandoned() const noexcept {
          std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put() || outlet->abandoned(); });
 }
 
-void Worker::call() {
-  ++polls_;
-  control_.polls.store(polls_, std::memory_order_relaxed);  // a figure for reports
+// Polls the element's function again and again as long as all it meets is everyday: it got on, there is room, no
+// stream has ended. What else there may be is looked at once, at the end.
+Poll Worker::call() {
+  const bool shared = lane_.shared();
+  if (shared) burst_.begin();
+  prepare_call();
+  std::uint64_t before = 0;
+  unsigned n = 0;
+  const unsigned most = shared ? burst_.polls() : 64;
   try {
-    spec_.function(context_);
+    do {
+      before = lane_.progress();
+      spec_.function(context_);
+      ++n;
+    } while (n < most && !lane_.attention() && lane_.progress() != before && !context_.finished_ && !interrupted() &&
+             (!shared || outlets_have_room()));
   } catch (const Interrupted&) {
     // stopped while it waited; poll() sees the event
   } catch (const std::exception& error) {
@@ -151,6 +166,13 @@ void Worker::call() {
   } catch (...) {
     fail("unknown", "an exception that is not a std::exception");
   }
+  polls_ += n;
+  control_.polls.store(polls_, std::memory_order_relaxed);  // a figure for reports
+  if (shared) burst_.end(n == most);
+  // It was told that nothing has come, though no time had passed, and went on: it needs waits that take their time.
+  if (lane_.would_wait() && lane_.progress() != before) lane_.lives_by_the_clock = true;
+  if (has_ended()) return Poll::finished;
+  return lane_.progress() != before ? Poll::progressed : judge_idle();
 }
 
 void Worker::fail(const std::string& type, const std::string& text) {
@@ -211,6 +233,7 @@ template <class Ready>
 bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> timeout) {
   if (ready()) return true;
   for (Inlet* inlet : inlets_) inlet->wanted = !inlet->has_frame();
+  lane_.note_attention();
   const shm::Deadline deadline = timeout ? shm::deadline_after(*timeout) : std::nullopt;
   if (lane_.shared() || std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->is_local(); })) {
     lane_.note_would_wait();

@@ -38,7 +38,7 @@ class Worker final : public Task {
   std::optional<std::vector<Frame>> get_each(std::optional<std::chrono::nanoseconds> timeout);
 
  private:
-  void call();
+  Poll call();
   void prepare_call() noexcept;
   [[nodiscard]] Poll judge_idle();
   [[nodiscard]] bool found_full() const noexcept;
@@ -54,6 +54,7 @@ class Worker final : public Task {
   template <class Ready>
   bool wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> timeout);
   [[nodiscard]] bool stopped() const noexcept;
+  [[nodiscard]] bool interrupted() const noexcept;
 
   Lane& lane_;
   const WorkerSpec& spec_;
@@ -66,6 +67,7 @@ class Worker final : public Task {
   std::size_t drained_seen_ = 0;  // how many queues in had ended before the last poll
   std::uint64_t polls_ = 0;
   std::uint32_t origin_ = 0;  // of the last frame taken
+  Burst burst_;
   bool winding_up_ = false;
   bool fed_by_hand_ = false;  // such a worker lives until the element, or the end of the run, closes its queues
 };

@@ -76,7 +76,7 @@ void run_lane(Control& control) {
   Lane lane(spec, memory, control);
   add_workers(lane, control, map_shared_blocks(spec, memory));
   control.header().state.store(LaneState::attached, std::memory_order_relaxed);  // a figure for the start deadline
-  lane.run();
+  Crew({&lane}).run();
 }
 
 [[noreturn]] void leave(int status) noexcept {

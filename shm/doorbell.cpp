@@ -1,6 +1,7 @@
 #include "shm/doorbell.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <ctime>
@@ -67,6 +68,52 @@ bool Doorbell::park(const Deadline& deadline) const noexcept {
     }
   }
   return true;
+}
+
+namespace {
+
+// futex_waitv(2); not in the headers of older systems.
+struct FutexWaiter {
+  std::uint64_t value, address;
+  std::uint32_t flags, reserved;
+};
+constexpr long kFutexWaitv = 449;
+constexpr std::uint32_t kFutexOf32Bits = 2, kFutexPrivate = 128;
+
+long futex_waitv(const FutexWaiter* waiters, std::size_t count, const Deadline& deadline) noexcept {
+  timespec time{};
+  if (deadline) time = to_timespec(*deadline);
+  return ::syscall(kFutexWaitv, waiters, count, 0, deadline ? &time : nullptr, CLOCK_MONOTONIC);
+}
+
+}  // namespace
+
+bool Doorbell::can_park_on_several() noexcept { return futex_waitv(nullptr, 0, std::nullopt) < 0 && errno == EINVAL; }
+
+void Doorbell::announce(std::span<const Doorbell> bells) noexcept {
+  for (const Doorbell& bell : bells) bell.bell_->parked.store(1, std::memory_order_relaxed);
+  heavy_barrier(bells.front().barrier_);  // SYNC bell.park: one for all; pairs with ring()
+}
+
+void Doorbell::retract(std::span<const Doorbell> bells) noexcept {
+  for (const Doorbell& bell : bells) bell.retract();
+}
+
+bool Doorbell::park(std::span<const Doorbell> bells, const Deadline& deadline) noexcept {
+  if (bells.size() == 1) return bells.front().park(deadline);
+  std::array<FutexWaiter, kMostBells> waiters;
+  bool rung = false, in_time = true;
+  while (in_time && !rung) {
+    for (std::size_t i = 0; i < bells.size(); ++i) {
+      // SYNC bell.wake (acquire): pairs with the release in wake(); what the ringer stored before is visible.
+      rung |= bells[i].bell_->parked.load(std::memory_order_acquire) == 0;
+      waiters[i] = {1, reinterpret_cast<std::uintptr_t>(&bells[i].bell_->parked),
+                    kFutexOf32Bits | (bells[i].shared_ ? 0 : kFutexPrivate), 0};
+    }
+    if (!rung && futex_waitv(waiters.data(), bells.size(), deadline) < 0) in_time = errno != ETIMEDOUT;
+  }
+  retract(bells);
+  return rung;
 }
 
 void Doorbell::wake() const noexcept {

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "shm/layout.hpp"
 
@@ -65,6 +66,15 @@ class Doorbell {
   void retract() const noexcept { bell_->parked.store(0, std::memory_order_relaxed); }
   /// Sleeps until the bell rings; false at the deadline.
   bool park(const Deadline& deadline) const noexcept;
+
+  // For a thread that runs several lanes: the same, for all their bells at once.
+  /// Whether this kernel lets a thread sleep on several bells (Linux 5.16).
+  [[nodiscard]] static bool can_park_on_several() noexcept;
+  static void announce(std::span<const Doorbell> bells) noexcept;
+  static void retract(std::span<const Doorbell> bells) noexcept;
+  /// Sleeps until one of at most kMostBells rings, and retracts the others; false at the deadline.
+  static bool park(std::span<const Doorbell> bells, const Deadline& deadline) noexcept;
+  static constexpr std::size_t kMostBells = 128;
 
  private:
   void wake() const noexcept;

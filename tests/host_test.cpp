@@ -137,8 +137,10 @@ TEST_P(Host, LearnsThatNoThreadCouldBeMadeAndMayTryAgain) {
   Pipeline pipeline;
   AppSink& sink = make_chain(pipeline, 5);
   const int needed = GetParam() == Mode::thread ? 4 : 2;  // supervisor, workers, main lane
+  Options one_thread_each = options();
+  one_thread_each.threads = 2;
   for (int allowed = 0; allowed < needed; ++allowed) {
-    Parallelize parallelize(pipeline, options());
+    Parallelize parallelize(pipeline, one_thread_each);
     threads_allowed = allowed;
     try {
       parallelize.start();

@@ -114,11 +114,14 @@ struct FrameAccess;
 class WEIR_API Frame {
  public:
   Frame() noexcept = default;
-  Frame(Frame&& other) noexcept : d_(other.d_) { other.forget(); }
+  Frame(Frame&& other) noexcept {
+    detail::copy_in_words(d_, other.d_);
+    other.forget();
+  }
   Frame& operator=(Frame&& other) noexcept {
     if (this != &other) {
       drop();
-      d_ = other.d_;
+      detail::copy_in_words(d_, other.d_);
       other.forget();
     }
     return *this;
@@ -184,7 +187,13 @@ class WEIR_API Frame {
   /// A frame without data.
   [[nodiscard]] static Frame end_of_stream() { return Frame(FrameOptions{.eos = true}); }
   [[nodiscard]] static Frame gap(std::int64_t time = 0) { return Frame(FrameOptions{.gap = true, .time = time}); }
-  explicit Frame(const FrameOptions& options);
+  explicit Frame(const FrameOptions& options) {
+    d_.time = options.time;
+    d_.rate = options.rate;
+    d_.channels = options.channels;
+    d_.flags = static_cast<std::uint8_t>((options.eos ? detail::kEos : 0) | (options.gap ? detail::kGap : 0));
+    if (!options.metadata.empty()) set_metadata(options.metadata);
+  }
 
   [[nodiscard]] bool eos() const noexcept { return d_.flags & detail::kEos; }
   void set_eos(bool eos = true) noexcept { set_flag(detail::kEos, eos); }
@@ -282,12 +291,15 @@ class WEIR_API Frame {
   void set_flag(detail::Flag flag, bool on) noexcept {
     d_.flags = static_cast<std::uint8_t>(on ? d_.flags | flag : d_.flags & ~flag);
   }
-  void forget() noexcept {
+  void forget() noexcept {  // whole words, so that a copy that follows at once finds them in one piece
     d_.home = 0;
     d_.metadata = 0;
-    d_.kind = detail::Payload::none;
-    d_.flags = 0;
+    d_.origin = 0;
     d_.type = 0;
+    d_.rate = 0;
+    d_.channels = 0;
+    d_.flags = 0;
+    d_.kind = detail::Payload::none;
   }
   void drop() noexcept {
     if (d_.home | d_.metadata) drop_shares();

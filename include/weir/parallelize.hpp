@@ -44,6 +44,10 @@ struct Options {
   /// Payload memory that each lane may lend at most, in bytes; committed as it is used. 0: a quarter of the memory.
   std::size_t arena_bytes = 0;
   Wait wait = Wait::adaptive;
+  /// On how many threads the workers in threads begin; 0: as many as the main lane leaves of the cores. Workers next
+  /// to each other share one. One whose polls prove to be long, or block, gets a thread of its own. A number as large
+  /// as that of the workers gives each its own from the start.
+  std::size_t threads = 0;
   bool measure_latency = false;  ///< stamps frames at sources and fills Report::latency; some 20 ns a frame
   /// The executable of worker processes; empty: this program, whose main() begins with worker_main.
   std::string worker_executable = {};

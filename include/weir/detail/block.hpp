@@ -77,6 +77,19 @@ struct Descriptor {
 };
 static_assert(sizeof(Descriptor) == 64 && std::is_trivially_copyable_v<Descriptor>);
 
+/// to = from, but in words of 8 bytes. A descriptor is copied right after some of its fields were written; a wider
+/// load would have to wait until those stores have left the store buffer, which costs more than the copy itself.
+inline void copy_in_words(Descriptor& to, const Descriptor& from) noexcept {
+#if defined(__GNUC__)
+  using Word [[gnu::may_alias]] = std::uint64_t;
+  const auto* in = reinterpret_cast<const volatile Word*>(&from);  // volatile: the compiler would make it wider
+  auto* out = reinterpret_cast<Word*>(&to);
+  for (int i = 0; i < 8; ++i) out[i] = in[i];
+#else
+  to = from;
+#endif
+}
+
 /// What the lane that runs on this thread lends blocks from; without one, the heap does.
 class WEIR_API Lender {
  public:

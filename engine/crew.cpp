@@ -1,0 +1,120 @@
+#include "engine/crew.hpp"
+
+#include <ctime>
+
+#include <algorithm>
+#include <utility>
+
+namespace weir::engine {
+
+namespace {
+constexpr auto kHeavyTurn = std::chrono::microseconds(100);  // some wake-ups
+constexpr unsigned kHeavyTurns = 4;                          // in a row: not just a thread that lost its core
+
+std::uint64_t thread_cpu_ns() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
+}
+}  // namespace
+
+Crew::Crew(std::vector<Lane*> lanes) : lanes_(std::move(lanes)) { gather(); }
+
+void Crew::gather() {
+  bells_.clear();
+  for (Lane* lane : lanes_) bells_.push_back(lane->bell());
+  several_.store(lanes_.size() > 1, std::memory_order_relaxed);  // a figure for the supervisor
+  for (Lane* lane : lanes_) lane->set_company(lanes_.size() > 1);
+}
+
+bool Crew::run() {
+  bool completed = true;
+  cpu_charged_ns_ = thread_cpu_ns();
+  while (!lanes_.empty()) {
+    bool progressed = false;
+    for (std::size_t i = 0; i < lanes_.size();) {
+      Lane& lane = *lanes_[i];
+      progressed |= turn(lane);
+      if (lanes_.size() == 1) i = 0;  // the others may have been taken away
+      if (lane.over()) {
+        charge(lane);
+        completed &= lane.conclude();
+        leave(i);
+        if (on_end) on_end(lane);
+      } else if (on_heavy && lanes_.size() > 1 && (lane.heavy_turns >= kHeavyTurns || lane.lives_by_the_clock)) {
+        charge(lane);
+        leave(i);
+        on_heavy(lane);
+      } else {
+        ++i;
+      }
+    }
+    if (!progressed && !lanes_.empty()) wait();
+  }
+  return completed;
+}
+
+// A lane's part of the CPU time that the thread has used since the last one was charged: by its time in turns.
+void Crew::charge(Lane& lane) noexcept {
+  std::chrono::nanoseconds all{1};
+  for (const Lane* l : lanes_) all += l->time_in_turns;
+  const std::uint64_t used = thread_cpu_ns() - cpu_charged_ns_;
+  const double part = lanes_.size() == 1 ? 1 : static_cast<double>(lane.time_in_turns.count()) / static_cast<double>(all.count());
+  const auto charged = static_cast<std::uint64_t>(static_cast<double>(used) * part);
+  cpu_charged_ns_ += charged;
+  lane.control().header().cpu_ns.fetch_add(charged, std::memory_order_relaxed);
+  lane.time_in_turns = {};
+}
+
+void Crew::leave(std::size_t i) {
+  lanes_.erase(lanes_.begin() + static_cast<std::ptrdiff_t>(i));
+  gather();
+}
+
+bool Crew::turn(Lane& lane) {
+  if (lanes_.size() == 1) return lane.turn();
+  // SYNC crew.inside (release): what this thread did to its other lanes is over; pairs with take_others
+  inside_.store(&lane, std::memory_order_release);
+  turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  const auto begin = shm::Clock::now();
+  const bool progressed = lane.turn();
+  const auto taken = shm::Clock::now() - begin;
+  lane.heavy_turns = taken > kHeavyTurn ? lane.heavy_turns + 1 : 0;
+  lane.time_in_turns += taken;
+  // SYNC crew.inside (release): as above; the lane is back, and all are this thread's to wait for
+  Lane* mine = &lane;
+  if (!inside_.compare_exchange_strong(mine, nullptr, std::memory_order_acq_rel)) {
+    inside_.store(nullptr, std::memory_order_relaxed);
+    lanes_.assign(1, &lane);
+    gather();
+  }
+  return progressed;
+}
+
+Crew::Parted Crew::take_others() {
+  Lane* lane = inside_.load(std::memory_order_relaxed);
+  if (!lane) return {};
+  static Lane* const kTaken = reinterpret_cast<Lane*>(alignof(Lane));
+  // SYNC crew.inside (acquire): the thread is inside this lane's poll and finds out when it comes back
+  if (lane == kTaken || !inside_.compare_exchange_strong(lane, kTaken, std::memory_order_acq_rel)) return {};
+  Parted parted{lane, {}};
+  std::ranges::copy_if(lanes_, std::back_inserter(parted.others), [&](Lane* l) { return l != lane; });
+  return parted;
+}
+
+bool Crew::wait() {
+  shm::Deadline deadline;
+  for (Lane* lane : lanes_) {
+    lane->release_all();
+    if (lane->wake_time() && (!deadline || *lane->wake_time() < *deadline)) deadline = lane->wake_time();
+  }
+  const auto ready = [&] { return std::ranges::any_of(lanes_, [](Lane* lane) { return lane->ready(); }); };
+  if (lanes_.size() == 1) return lanes_.front()->waiter().wait(bells_, ready, deadline);
+  asleep_.store(true);  // SYNC crew.asleep
+  const bool result = lanes_.front()->waiter().wait(bells_, ready, deadline);
+  asleep_.store(false);  // SYNC crew.asleep
+  if (on_awake) on_awake();
+  return result;
+}
+
+}  // namespace weir::engine

@@ -1,0 +1,185 @@
+// Workers in threads share threads, until one of them proves to take the thread for itself.
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "elements_for_tests.hpp"
+#include "engine/cores.hpp"
+#include "shm/doorbell.hpp"
+#include "watch.hpp"
+
+using namespace weir;
+using namespace weir::test;
+
+namespace {
+
+/// On which threads the workers of one test have run. Threads of this process write it, so it is no worker's state.
+struct Threads {
+  std::mutex mutex;
+  std::set<pid_t> seen;
+  void note() {
+    std::scoped_lock lock(mutex);
+    seen.insert(::gettid());
+  }
+};
+Threads threads_seen;
+
+struct Gate {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool open = false;
+};
+Gate gate;
+std::atomic<int> states_alive{0};
+
+/// Passes frames on, notes its thread, and takes as long for each as it is told.
+class Passer : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    threads_seen.note();
+    std::this_thread::sleep_for(std::chrono::milliseconds(ctx.arg<std::int64_t>("ms", 0)));
+    ctx.outq().put(std::move(*frame));
+  }
+};
+
+/// Does not come back from its first poll before the gate is open, whatever else happens.
+class Blocker : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    std::unique_lock lock(gate.mutex);
+    gate.changed.wait(lock, [] { return gate.open; });
+    ctx.outq().put(std::move(*frame));
+  }
+};
+
+/// Opens the gate with its last frame; its state is counted.
+class Opener : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  struct State {
+    State() { ++states_alive; }
+    ~State() { --states_alive; }
+  };
+  static void sub_process_internal(WorkerContext& ctx) {
+    (void)ctx.state<State>();
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    if (frame->eos() && ctx.arg<bool>("opens", true)) {
+      std::scoped_lock lock(gate.mutex);
+      gate.open = true;
+      gate.changed.notify_all();
+    }
+    ctx.outq().put(std::move(*frame));
+  }
+};
+
+class Crews : public LeavesNothing {
+ protected:
+  Crews() {
+    threads_seen.seen.clear();
+    gate.open = false;
+  }
+  template <class Work>
+  MainSink& add_chain(const std::string& name, std::int64_t frames, Dict argdict = {}) {
+    auto& source = pipeline_.emplace<MainSource>({.name = name + "_source", .source_pads = {"out"}}, frames);
+    auto& work = pipeline_.emplace<Work>(
+        {.name = name, .sink_pads = {"in"}, .source_pads = {"out"}, .worker_argdict = std::move(argdict)});
+    auto& sink = pipeline_.emplace<MainSink>({.name = name + "_sink", .sink_pads = {"in"}});
+    pipeline_.connect(source, work);
+    pipeline_.connect(work, sink);
+    return sink;
+  }
+  void TearDown() override {
+    owner_.reset();
+    LeavesNothing::TearDown();
+  }
+
+ private:
+  std::unique_ptr<Pipeline> owner_ = std::make_unique<Pipeline>();
+
+ protected:
+  Pipeline& pipeline_ = *owner_;
+};
+
+TEST_F(Crews, ShareAsManyThreadsAsTheyMay) {
+  if (!shm::Doorbell::can_park_on_several()) GTEST_SKIP() << "this kernel lets a thread sleep on one bell only";
+  for (int i = 0; i < 8; ++i) add_chain<Passer>("worker" + std::to_string(i), 100);
+  Parallelize parallelize(pipeline_, {.mode = Mode::thread, .threads = 2});
+  parallelize.run();
+  EXPECT_EQ(parallelize.report().frames, 800u);
+  EXPECT_GE(threads_seen.seen.size(), 2u);
+  EXPECT_LT(threads_seen.seen.size(), 8u) << "a busy machine may part some";
+}
+
+TEST_F(Crews, HaveAThreadForEachWhereAskedTo) {
+  for (int i = 0; i < 4; ++i) add_chain<Passer>("worker" + std::to_string(i), 100);
+  Parallelize(pipeline_, {.mode = Mode::thread, .threads = 4}).run();
+  EXPECT_EQ(threads_seen.seen.size(), 4u);
+}
+
+TEST_F(Crews, PartWhereOneDoesNotComeBackFromItsPoll) {
+  MainSink& blocked = add_chain<Blocker>("blocker", 3);
+  MainSink& opening = add_chain<Opener>("opener", 50);
+  Parallelize parallelize(pipeline_, {.mode = Mode::thread, .threads = 1});
+  parallelize.run();  // the blocker waits for what only the opener can do
+  EXPECT_EQ(blocked.frames, 3);
+  EXPECT_EQ(opening.frames, 50);
+  EXPECT_TRUE(parallelize.report().completed);
+  EXPECT_TRUE(parallelize.report().balances());
+}
+
+TEST_F(Crews, PartFromOneWhosePollsAreLong) {
+  add_chain<Passer>("slow", 20, {{"ms", std::int64_t{2}}});
+  add_chain<Passer>("as_slow", 20, {{"ms", std::int64_t{2}}});
+  Parallelize parallelize(pipeline_, {.mode = Mode::thread, .threads = 1});
+  parallelize.run();
+  EXPECT_GE(threads_seen.seen.size(), 2u);
+  EXPECT_EQ(parallelize.report().frames, 40u);
+}
+
+TEST_F(Crews, NameOnlyTheOneThatIsStuckWhenStopped) {
+  add_chain<Blocker>("blocker", 3);
+  for (int i = 0; i < 3; ++i) add_chain<Opener>("mate" + std::to_string(i), 1'000'000'000, {{"opens", false}});
+  Parallelize parallelize(pipeline_, {.mode = Mode::thread, .threads = 1});
+  parallelize.start();
+  EXPECT_TRUE(eventually([&] { return parallelize.frames_so_far() > 100; }));
+  EXPECT_TRUE(parallelize.stop(std::chrono::milliseconds(300)));
+  EXPECT_THAT(parallelize.report().errors, testing::ElementsAre(testing::HasSubstr("'blocker'")));
+  EXPECT_EQ(states_alive, 0) << "the others have ended in order";
+  {
+    std::scoped_lock lock(gate.mutex);
+    gate.open = true;
+  }
+  gate.changed.notify_all();  // the abandoned thread goes home
+}
+
+TEST(Cores, AreAtLeastOneAndAtMostThoseOfTheAffinity) {
+  cpu_set_t before, one;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+  EXPECT_GE(engine::usable_cores(), 1u);
+  EXPECT_LE(engine::usable_cores(), static_cast<unsigned>(CPU_COUNT(&before)));
+  CPU_ZERO(&one);
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu)
+    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+  EXPECT_EQ(engine::usable_cores(), 1u);
+  ::sched_setaffinity(0, sizeof before, &before);
+}
+
+}  // namespace
