@@ -208,6 +208,8 @@ class Outlet {
   /// True once nothing waits.
   bool flush_backlog();
   [[nodiscard]] bool has_backlog() const noexcept { return !backlog_.empty(); }
+  /// As many frames wait for room as the queue itself holds.
+  [[nodiscard]] bool backlog_is_long() const noexcept { return backlog_.size() >= limit(); }
   /// No frame follows: the caller has given EOS or gives up. What still waits is dropped, and counted.
   void close() noexcept;
 

@@ -106,6 +106,8 @@ class Lane {
   [[nodiscard]] bool workers_ready();
   /// Somebody else waits for this thread: no poll may wait.
   [[nodiscard]] bool shared() const noexcept { return company_ || tasks_.size() > 1; }
+  /// A poll that waits all the same holds up nobody for long: the supervisor takes the others away.
+  [[nodiscard]] bool can_be_parted() const noexcept { return company_ && tasks_.size() == 1; }
   [[nodiscard]] bool stopping() const noexcept {
     // SYNC lane.stop (acquire): pairs with the release in Run::request_stop.
     return control_.header().stop.load(std::memory_order_acquire) != 0;

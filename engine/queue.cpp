@@ -70,7 +70,8 @@ inline std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std:
 bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
   Lane& lane = outlet.lane();
   if (!outlet.make_room() && !outlet.is_local()) {
-    if ((outlet.puts_later || (lane.shared() && !outlet.element_side)) && !deadline) {
+    const bool waits = lane.can_be_parted() && outlet.backlog_is_long();
+    if ((outlet.puts_later || (lane.shared() && !outlet.element_side && !waits)) && !deadline) {
       outlet.put_later(std::move(frame));
       lane.note_progress();
       return true;

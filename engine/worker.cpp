@@ -95,8 +95,9 @@ Poll Worker::poll() {
   if (!winding_up_ && !(spec_.is_source && lane_.end_of_stream_requested())) {
     for (Outlet* outlet : outlets_)
       if (!flush(*outlet)) return Poll::idle;
-    if (lane_.shared() && !outlets_have_room()) return Poll::idle;
-    const Poll result = call();
+    const bool over = abandoned();  // its last frame may have been among what waited for room
+    if (!over && lane_.shared() && !outlets_have_room()) return Poll::idle;
+    const Poll result = over ? Poll::finished : call();
     if (stopped()) {
       terminate();
       return Poll::finished;

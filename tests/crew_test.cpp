@@ -1,4 +1,5 @@
 // Workers in threads share threads, until one of them proves to take the thread for itself.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -151,6 +152,38 @@ TEST_F(Crews, PartFromOneWhosePollsAreLong) {
   parallelize.run();
   EXPECT_GE(threads_seen.seen.size(), 2u);
   EXPECT_EQ(parallelize.report().frames, 40u);
+}
+
+std::atomic<std::int64_t> frames_put{0}, frames_taken{0}, most_under_way{0};
+
+/// Puts all its frames in one poll.
+class Flood : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    for (std::int64_t n = 1; n <= 5000; ++n) {
+      ctx.outq().put(Frame::of(n, {.eos = n == 5000}));
+      most_under_way = std::max<std::int64_t>(most_under_way, ++frames_put - frames_taken);
+    }
+  }
+};
+class Drain : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (ctx.inq().get()) ++frames_taken;
+  }
+};
+
+TEST_F(Crews, HoldBackAProducerThatPutsAllInOnePoll) {
+  auto& flood = pipeline_.emplace<Flood>({.name = "flood", .source_pads = {"out"}});
+  auto& drain = pipeline_.emplace<Drain>({.name = "drain", .sink_pads = {"in"}, .queue_maxsize = 50});
+  pipeline_.connect(flood, drain);
+  Parallelize parallelize(pipeline_, {.mode = Mode::thread, .threads = 1});
+  parallelize.run();
+  EXPECT_EQ(frames_taken, 5000);
+  EXPECT_LE(most_under_way, 50 + 50 + 2) << "a queue, as many that wait for room, and those in hand";
+  EXPECT_TRUE(parallelize.report().balances());
 }
 
 TEST_F(Crews, NameOnlyTheOneThatIsStuckWhenStopped) {
