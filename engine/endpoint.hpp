@@ -191,7 +191,8 @@ class Outlet {
   /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
   void put(Frame&& frame) {
     detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
-    const bool plain = d.kind <= detail::Payload::scalar && d.metadata == 0 && (d.flags & ~detail::kGap) == 0;
+    const bool plain = d.kind <= detail::Payload::scalar &&
+                       (d.flags & (detail::kEos | detail::kMetadata | detail::kEncoded)) == 0;
     if (!plain || !only_ || eos_put_ || closed_ || only_->gone()) {
       put_any(std::move(frame));
       return;
