@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "weir/export.hpp"
@@ -80,14 +81,14 @@ static_assert(sizeof(Descriptor) == 64 && std::is_trivially_copyable_v<Descripto
 /// to = from, but in words of 8 bytes. A descriptor is copied right after some of its fields were written; a wider
 /// load would have to wait until those stores have left the store buffer, which costs more than the copy itself.
 inline void copy_in_words(Descriptor& to, const Descriptor& from) noexcept {
+  for (std::size_t at = 0; at < sizeof to; at += sizeof(std::uint64_t)) {
+    std::uint64_t word;
+    std::memcpy(&word, reinterpret_cast<const std::byte*>(&from) + at, sizeof word);
 #if defined(__GNUC__)
-  using Word [[gnu::may_alias]] = std::uint64_t;
-  const auto* in = reinterpret_cast<const volatile Word*>(&from);  // volatile: the compiler would make it wider
-  auto* out = reinterpret_cast<Word*>(&to);
-  for (int i = 0; i < 8; ++i) out[i] = in[i];
-#else
-  to = from;
+    asm("" : "+r"(word));  // in a register of its own: else the compiler joins words into vectors
 #endif
+    std::memcpy(reinterpret_cast<std::byte*>(&to) + at, &word, sizeof word);
+  }
 }
 
 /// What the lane that runs on this thread lends blocks from; without one, the heap does.
