@@ -129,7 +129,10 @@ class Lane {
 
   // What the ends and their queues note down during a poll, so that the lane knows whether it got on.
   void note_progress() noexcept { ++progress_; }
-  void note_would_wait() noexcept { would_wait_ = attention_ = true; }
+  void note_would_wait() noexcept {
+    would_wait_ = attention_ = true;
+    progress_then_ = progress_;
+  }
   void note_timeout() noexcept { timed_out_ = attention_ = true; }
   /// Something happened that is not everyday: an end of stream, a queue found empty or full, a consumer gone.
   void note_attention() noexcept { attention_ = true; }
@@ -139,6 +142,8 @@ class Lane {
   }
   [[nodiscard]] std::uint64_t progress() const noexcept { return progress_; }
   [[nodiscard]] bool would_wait() const noexcept { return would_wait_; }
+  /// The poll would have waited, was told that nothing has come, and went on to take or put frames.
+  [[nodiscard]] bool went_on() const noexcept { return would_wait_ && progress_ != progress_then_; }
   [[nodiscard]] bool timed_out() const noexcept { return timed_out_; }
   [[nodiscard]] bool attention() const noexcept { return attention_; }
   void forget_waits() noexcept { would_wait_ = timed_out_ = attention_ = false; }
@@ -176,6 +181,7 @@ class Lane {
   Waiter waiter_;
   shm::Deadline wake_at_;
   std::uint64_t progress_ = 0;
+  std::uint64_t progress_then_ = 0;  // when the poll would have waited
   bool would_wait_ = false;  // the poll would have waited, had the lane been its own
   bool timed_out_ = false;   // it has waited, for nothing
   bool attention_ = false;

@@ -170,8 +170,7 @@ Poll Worker::call() {
   polls_ += n;
   control_.polls.store(polls_, std::memory_order_relaxed);  // a figure for reports
   if (shared) burst_.end(n == most);
-  // It was told that nothing has come, though no time had passed, and went on: it needs waits that take their time.
-  if (lane_.would_wait() && lane_.progress() != before) lane_.lives_by_the_clock = true;
+  if (lane_.went_on()) lane_.lives_by_the_clock = true;  // it needs waits that take their time
   if (has_ended()) return Poll::finished;
   return lane_.progress() != before ? Poll::progressed : judge_idle();
 }

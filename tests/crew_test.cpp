@@ -134,6 +134,53 @@ TEST_F(Crews, HaveAThreadForEachWhereAskedTo) {
   EXPECT_EQ(threads_seen.seen.size(), 4u);
 }
 
+/// Takes all that is there in one poll.
+class Emptying : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    threads_seen.note();
+    while (auto frame = ctx.inq().get()) ctx.outq().put(std::move(*frame));
+  }
+};
+
+/// Gives a gap when nothing has come for a while, and ends after some.
+class Beating : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    threads_seen.note();
+    auto& beats = ctx.state<std::int64_t>(0);
+    if (auto frame = ctx.inq().get(std::chrono::milliseconds(1))) return;
+    ctx.outq().put(Frame({.eos = ++beats == 20, .gap = true}));
+  }
+};
+
+TEST_F(Crews, StayTogetherWhereAPollTakesAllThatIsThere) {
+  if (!shm::Doorbell::can_park_on_several()) GTEST_SKIP() << "this kernel lets a thread sleep on one bell only";
+  for (int i = 0; i < 3; ++i) add_chain<Emptying>("worker" + std::to_string(i), 20);
+  Parallelize(pipeline_, {.mode = Mode::thread, .threads = 1}).run();
+  EXPECT_LT(threads_seen.seen.size(), 3u) << "a busy machine may part one";
+}
+
+TEST_F(Crews, PartFromOneThatLivesByTheClock) {
+  auto& silent = pipeline_.emplace<AppSource>({.name = "silent"});
+  auto& beating = pipeline_.emplace<Beating>({.name = "beating", .sink_pads = {"in"}, .source_pads = {"out"}});
+  auto& beats = pipeline_.emplace<MainSink>({.name = "beats", .sink_pads = {"in"}});
+  pipeline_.connect(silent, beating);
+  pipeline_.connect(beating, beats);
+  add_chain<Passer>("mate", 30, {{"ms", std::int64_t{0}}});
+  Parallelize parallelize(pipeline_, {.mode = Mode::thread, .threads = 1});
+  const auto start = std::chrono::steady_clock::now();
+  parallelize.start();
+  EXPECT_TRUE(eventually([&] { return parallelize.frames_so_far() == 50; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(15)) << "waits take their time";
+  Frame last = Frame::end_of_stream();
+  EXPECT_TRUE(silent.push_for(last, std::chrono::seconds(5)));
+  parallelize.wait();
+  EXPECT_EQ(beats.frames, 20);
+}
+
 TEST_F(Crews, PartWhereOneDoesNotComeBackFromItsPoll) {
   MainSink& blocked = add_chain<Blocker>("blocker", 3);
   MainSink& opening = add_chain<Opener>("opener", 50);
