@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 namespace weir::engine {
@@ -10,6 +11,10 @@ namespace weir::engine {
 namespace {
 constexpr auto kHeavyTurn = std::chrono::microseconds(100);  // some wake-ups
 constexpr unsigned kHeavyTurns = 4;                          // in a row: not just a thread that lost its core
+
+// Instead of the lane that the thread is inside of: its lane-mates are being taken away, or are.
+Lane* const kTaking = reinterpret_cast<Lane*>(alignof(Lane));
+Lane* const kTaken = reinterpret_cast<Lane*>(2 * alignof(Lane));
 
 std::uint64_t thread_cpu_ns() noexcept {
   timespec time{};
@@ -84,6 +89,8 @@ bool Crew::turn(Lane& lane) {
   // SYNC crew.inside (release): as above; the lane is back, and all are this thread's to wait for
   Lane* mine = &lane;
   if (!inside_.compare_exchange_strong(mine, nullptr, std::memory_order_acq_rel)) {
+    // SYNC crew.taken (acquire): the supervisor has read the list; pairs with take_others
+    while (inside_.load(std::memory_order_acquire) != kTaken) std::this_thread::yield();
     inside_.store(nullptr, std::memory_order_relaxed);
     lanes_.assign(1, &lane);
     gather();
@@ -93,12 +100,12 @@ bool Crew::turn(Lane& lane) {
 
 Crew::Parted Crew::take_others() {
   Lane* lane = inside_.load(std::memory_order_relaxed);
-  if (!lane) return {};
-  static Lane* const kTaken = reinterpret_cast<Lane*>(alignof(Lane));
+  if (!lane || lane == kTaken) return {};
   // SYNC crew.inside (acquire): the thread is inside this lane's poll and finds out when it comes back
-  if (lane == kTaken || !inside_.compare_exchange_strong(lane, kTaken, std::memory_order_acq_rel)) return {};
+  if (!inside_.compare_exchange_strong(lane, kTaking, std::memory_order_acq_rel)) return {};
   Parted parted{lane, {}};
   std::ranges::copy_if(lanes_, std::back_inserter(parted.others), [&](Lane* l) { return l != lane; });
+  inside_.store(kTaken, std::memory_order_release);  // SYNC crew.taken (release): the list is the thread's again
   return parted;
 }
 
