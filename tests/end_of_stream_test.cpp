@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "elements_for_tests.hpp"
-#include "watch.hpp"
+#include "shutdowns.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,22 +16,6 @@ using testing::ElementsAre;
 WEIR_WORKER(CountingSource);
 
 namespace {
-
-class Shutdown : public LeavesNothing, public testing::WithParamInterface<Mode> {
- protected:
-  Parallelize make_run(Pipeline& pipeline, Options options = {}) {
-    options.mode = GetParam();
-    return Parallelize(pipeline, std::move(options));
-  }
-};
-INSTANTIATE_TEST_SUITE_P(Everywhere, Shutdown, testing::Values(Mode::main, Mode::thread, Mode::process),
-                         [](const auto& mode) { return std::string(to_string(mode.param)); });
-
-std::uint64_t frames_left(const Report& report) {
-  std::uint64_t left = 0;
-  for (const auto& link : report.links) left += link.left + link.dropped;
-  return left;
-}
 
 /// A sink that feeds its worker by hand and never shuts it down. The worker writes what it got to a shared block.
 class CarelessSink : public ParallelizeSinkElement {

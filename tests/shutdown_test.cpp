@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "elements_for_tests.hpp"
-#include "watch.hpp"
+#include "shutdowns.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,22 +17,6 @@ using testing::HasSubstr;
 WEIR_WORKER(AddOne);
 
 namespace {
-
-class Shutdown : public LeavesNothing, public testing::WithParamInterface<Mode> {
- protected:
-  Parallelize make_run(Pipeline& pipeline, Options options = {}) {
-    options.mode = GetParam();
-    return Parallelize(pipeline, std::move(options));
-  }
-};
-INSTANTIATE_TEST_SUITE_P(Everywhere, Shutdown, testing::Values(Mode::main, Mode::thread, Mode::process),
-                         [](const auto& mode) { return std::string(to_string(mode.param)); });
-
-std::uint64_t frames_left(const Report& report) {
-  std::uint64_t left = 0;
-  for (const auto& link : report.links) left += link.left + link.dropped;
-  return left;
-}
 
 /// Hands frames to its worker, takes back what is there, and at the end shuts the worker down and hands out the rest:
 /// as many frames a turn as it pulls, so the worker runs ahead of it by both queues.

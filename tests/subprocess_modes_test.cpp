@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "elements_for_tests.hpp"
-#include "watch.hpp"
+#include "subprocesses.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,13 +22,6 @@ using testing::HasSubstr;
 using testing::SizeIs;
 
 namespace {
-
-class Subprocess : public LeavesNothing, public testing::WithParamInterface<Mode> {
- protected:
-  ~Subprocess() override { Parallelize::set_default_mode(Mode::process); }
-};
-const auto mode_name = [](const auto& mode) { return std::string(to_string(mode.param)); };
-INSTANTIATE_TEST_SUITE_P(In, Subprocess, testing::Values(Mode::thread, Mode::process), mode_name);
 
 /// Multiplies (or, without a factor, squares) in its worker; hands out in order what comes back.
 class Calculator : public ParallelizeTransformElement {
