@@ -72,7 +72,7 @@ void RingRoundTrip(benchmark::State& state) {
     pin(1);
     shm::RingReader reader(there.header);
     shm::RingWriter writer(back.header);
-    detail::Descriptor frame;
+    detail::Descriptor frame{};
     do {
       take(reader, frame);
       put(writer, frame);
@@ -81,7 +81,7 @@ void RingRoundTrip(benchmark::State& state) {
   pin(0);
   shm::RingWriter writer(there.header);
   shm::RingReader reader(back.header);
-  detail::Descriptor frame;
+  detail::Descriptor frame{};
   std::uint64_t sent = 0;
   for (auto _ : state) {
     frame.sequence = ++sent;
@@ -103,7 +103,7 @@ void RingThroughput(benchmark::State& state) {
   std::thread consumer([&] {
     pin(1);
     shm::RingReader reader(ring.header);
-    detail::Descriptor frame;
+    detail::Descriptor frame{};
     do {
       take(reader, frame);
       sum += frame.sequence;
@@ -111,7 +111,7 @@ void RingThroughput(benchmark::State& state) {
   });
   pin(0);
   shm::RingWriter writer(ring.header);
-  detail::Descriptor frame;
+  detail::Descriptor frame{};
   std::uint64_t sent = 0;
   for (auto _ : state) {
     frame.sequence = ++sent;

@@ -28,7 +28,7 @@ class RingLink {
     explicit Writer(shm::RingHeader* header) : ring_(header) {}
     bool put(const Message& message) {
       if (!ring_.has_room()) return false;
-      detail::Descriptor frame;
+      detail::Descriptor frame{};
       std::memcpy(&frame.sequence, &message, kUserBytes);
       ring_.put(frame);
       return true;
@@ -47,7 +47,7 @@ class RingLink {
         ring_.release();
         return false;
       }
-      detail::Descriptor frame;
+      detail::Descriptor frame{};
       if (ring_.take(frame)) ring_.release();
       std::memcpy(static_cast<void*>(&message), &frame.sequence, kUserBytes);
       return true;

@@ -35,10 +35,11 @@ void throw_spec_change(const std::string& pad, std::uint64_t frame, const Spec& 
 }
 
 void LocalQueue::grow() {
-  std::vector<Descriptor> larger(slots_.empty() ? std::bit_ceil(limit_ < 8 ? limit_ + 1 : 8) : slots_.size() * 2);
-  for (std::size_t i = 0; i < size_; ++i) larger[i] = slots_[(first_ + i) & (slots_.size() - 1)];
+  const std::size_t slots = slots_ ? 2 * (mask_ + 1) : std::bit_ceil(std::min<std::size_t>(limit_ + 1, 8));
+  auto larger = std::make_unique<Descriptor[]>(slots);
+  for (std::uint64_t at = head_; at != tail_; ++at) larger[at & (slots - 1)] = slots_[at & mask_];
   slots_ = std::move(larger);
-  first_ = 0;
+  mask_ = slots - 1;
 }
 
 LocalQueue::~LocalQueue() {
@@ -58,6 +59,28 @@ void SinkMeter::count(const Descriptor& frame) const noexcept {
 }
 
 // --- Inlet
+
+std::uint64_t samples_of(const Descriptor& d) noexcept {
+  if (d.kind < Payload::block) return d.kind == Payload::scalar;
+  if (d.kind == Payload::object || (d.flags & detail::kEncoded)) return 1;
+  return d.channels > 1 ? d.block.count / d.channels : d.block.count;
+}
+
+void Inlet::account(const Descriptor& d) {
+  ++taken_;
+  samples_ += samples_of(d) - 1;
+  if (d.flags & detail::kEos) note_eos();
+  if (origin && d.origin != 0) *origin = d.origin;
+  if (d.type != 0) {
+    const std::uint64_t spec = static_cast<std::uint64_t>(d.type) << 32 | d.rate;
+    if (spec != spec_ || d.channels != channels_) [[unlikely]] check_spec(d, spec);
+  }
+  if (meter_.header) meter_.count(d);
+  const bool watched = origin || (meter_.header && meter_.latency);
+  if (watched || !detail::is_plain(d) || d.kind != Payload::scalar) return;
+  everyday_shape_ = detail::shape_of(d);
+  everyday_type_ = d.type;
+}
 
 void Inlet::import(Descriptor& d) {
   const std::uint8_t flags = d.flags;
@@ -146,7 +169,7 @@ void Inlet::leave() noexcept {
 
 void Inlet::publish_counters() noexcept {
   counters_->delivered.store(taken_, std::memory_order_relaxed);
-  counters_->samples.store(samples_, std::memory_order_relaxed);
+  counters_->samples.store(samples_ + taken_, std::memory_order_relaxed);
   counters_->left.store(discarded_ + (local_ ? local_->size() : 0), std::memory_order_relaxed);
 }
 
@@ -165,6 +188,12 @@ Outlet::Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::
     all_local_ &= link.local != nullptr;
     any_crossing_ |= link.end->crosses_process;
   }
+  find_everyday();
+}
+
+void Outlet::find_everyday() noexcept {
+  const bool unusual = eos_put_ || closed_ || !backlog_.empty() || (only_ && only_->gone());
+  everyday_ = unusual ? nullptr : only_;
 }
 
 namespace {
@@ -213,14 +242,13 @@ void Outlet::put_any(Frame&& frame) {
   BlockHeader* metadata = nullptr;
   if (any_crossing_ && (FrameAccess::descriptor(frame).flags & detail::kMetadata)) metadata = encode_metadata(frame);
   Descriptor& d = FrameAccess::descriptor(frame);
-  if (from_source_) stamp(d);
-  else if (origin && d.origin == 0) d.origin = *origin;
+  describe(d);
   if (d.flags & detail::kEos) {
     eos_put_ = true;
+    everyday_ = nullptr;
     lane_->note_attention();
     if (eos_count) eos_count->fetch_add(1, std::memory_order_relaxed);  // the supervisor only asks how patient to be
   }
-  ++given_;
   if (only_) {
     put_on(*only_, std::move(frame), metadata);
   } else {
@@ -236,6 +264,7 @@ void Outlet::put_any(Frame&& frame) {
 void Outlet::put_on(Link& link, Frame&& frame, BlockHeader* metadata) {
   if (link.gone()) {
     ++link.dropped;  // nobody will read it
+    everyday_ = nullptr;
     lane_->note_attention();
     return;
   }
@@ -262,16 +291,19 @@ void Outlet::put_later(Frame&& frame) {
   if (eos_queued()) throw_after_eos();
   eos_queued_ |= frame.eos();
   backlog_.push_back(std::move(frame));
+  everyday_ = nullptr;
 }
 
 bool Outlet::flush_backlog() {
+  if (backlog_.empty()) return true;
   while (!backlog_.empty()) {
     for (Link& link : links_)
       if (!link.has_room()) return false;
     Frame frame = std::move(backlog_.front());
     backlog_.pop_front();
-    put(std::move(frame));
+    put_any(std::move(frame));
   }
+  find_everyday();
   return true;
 }
 
@@ -280,6 +312,7 @@ void Outlet::close() noexcept {
   backlog_.clear();
   if (closed_) return;
   closed_ = true;
+  everyday_ = nullptr;
   publish_counters();
   for (Link& link : links_) {
     if (link.local) link.local->close();

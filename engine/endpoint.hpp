@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,69 +28,90 @@ class Task;
 /// producer whose queue is full, so it holds at most the limit and one poll's output.
 class LocalQueue {
  public:
-  explicit LocalQueue(std::size_t limit) : limit_(limit) {}
+  explicit LocalQueue(std::size_t limit) : limit_(limit) { grow(); }
   ~LocalQueue();
   LocalQueue(const LocalQueue&) = delete;
   LocalQueue& operator=(const LocalQueue&) = delete;
-  [[nodiscard]] bool has_room() const noexcept { return size_ < limit_; }
-  [[nodiscard]] bool has_frame() const noexcept { return size_ != 0; }
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool has_room() const noexcept { return size() < limit_; }
+  [[nodiscard]] bool has_frame() const noexcept { return tail_ != head_; }
+  [[nodiscard]] std::size_t size() const noexcept { return tail_ - head_; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   void put(Frame&& frame) {
-    if (size_ == slots_.size()) grow();
-    detail::copy_in_words(slots_[(first_ + size_++) & (slots_.size() - 1)], detail::FrameAccess::descriptor(frame));
+    if (size() > mask_) [[unlikely]] grow();
+    detail::DescriptorCopy::all(slots_[tail_++ & mask_], detail::FrameAccess::descriptor(frame));
     detail::FrameAccess::forget(frame);
-    ++produced_;
   }
+  [[nodiscard]] const detail::Descriptor& front() const noexcept { return slots_[head_ & mask_]; }
+  /// The next frame was copied.
+  void pop() noexcept { ++head_; }
   /// Into an empty frame.
   void take(Frame& frame) noexcept {
-    detail::copy_in_words(detail::FrameAccess::descriptor(frame), slots_[first_]);
-    first_ = (first_ + 1) & (slots_.size() - 1);
-    --size_;
+    detail::DescriptorCopy::all(detail::FrameAccess::descriptor(frame), front());
+    pop();
   }
   void close() noexcept { closed_ = true; }
-  [[nodiscard]] bool drained() const noexcept { return closed_ && size_ == 0; }
+  [[nodiscard]] bool drained() const noexcept { return closed_ && !has_frame(); }
   void leave() noexcept { gone_ = true; }
   [[nodiscard]] bool consumer_gone() const noexcept { return gone_; }
-  [[nodiscard]] std::uint64_t produced() const noexcept { return produced_; }
+  [[nodiscard]] std::uint64_t produced() const noexcept { return tail_; }
 
  private:
   void grow();
-  std::vector<detail::Descriptor> slots_;  // own the shares of the frames that were put
-  std::size_t first_ = 0, size_ = 0, limit_;
-  std::uint64_t produced_ = 0;
+  std::unique_ptr<detail::Descriptor[]> slots_;  // own the shares of the frames that were put
+  std::size_t mask_ = 0;
+  std::uint64_t head_ = 0, tail_ = 0;  // positions of the next frame to take, to put
+  std::size_t limit_;
   bool closed_ = false, gone_ = false;
 };
+
+/// Items per channel.
+[[nodiscard]] std::uint64_t samples_of(const detail::Descriptor& frame) noexcept;
 
 /// What a sink counts, in its lane's control block.
 struct SinkMeter {
   ControlHeader* header = nullptr;  ///< null: not a sink
   bool latency = false;
   void count(const detail::Descriptor& frame) const noexcept;
+  /// A frame that is like the one before.
+  void count_everyday() const noexcept {
+    header->sink_frames.store(header->sink_frames.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
 };
 
 class Inlet {
  public:
-  Inlet(Lane& lane, const LinkEnd& end, LinkCounters& counters, shm::RingReader ring, LocalQueue* local,
-        shm::Doorbell producer_bell, const shm::ArenaTable& arenas, SinkMeter meter)
-      : lane_(&lane), end_(&end), counters_(&counters), ring_(ring), local_(local), producer_bell_(producer_bell),
-        arenas_(&arenas), meter_(meter) {}
+  /// `progress` counts what the lane's queues have taken and put.
+  Inlet(Lane& lane, std::uint64_t& progress, const LinkEnd& end, LinkCounters& counters, shm::RingReader ring,
+        LocalQueue* local, shm::Doorbell producer_bell, const shm::ArenaTable& arenas, SinkMeter meter)
+      : lane_(&lane), progress_(&progress), end_(&end), counters_(&counters), ring_(ring), local_(local),
+        producer_bell_(producer_bell), arenas_(&arenas), meter_(meter) {}
 
+  /// Takes the next frame if it is plain and of the shape of the one before; nothing has to be looked at then.
+  /// Returns what `otherwise` returns if there is no such frame.
+  template <class Otherwise>
+  std::optional<Frame> take_everyday(Otherwise&& otherwise) {
+    if (local_) {
+      if (local_->has_frame() && is_everyday(local_->front())) return take_plain(local_->front());
+    } else if (ring_.has_frame() && is_everyday(ring_.front())) {
+      return take_plain(ring_.front());
+    }
+    return otherwise();
+  }
   /// Takes the next frame into an empty one. Throws SpecError, PayloadError; then the frame is lost to the consumer
   /// and counts as delivered.
   bool try_take(Frame& frame) {
+    if (!has_frame()) {
+      release();
+      return false;
+    }
     detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
     if (local_) {
-      if (!local_->has_frame()) return false;
       local_->take(frame);
     } else {
-      if (!ring_.has_frame()) {
-        release();
-        return false;
-      }
       const bool due = ring_.take(d);
       d.home = 0;
-      if (d.kind > detail::Payload::scalar || d.metadata != 0 || (d.flags & (detail::kMetadata | detail::kEncoded))) import(d);
+      if (d.kind > detail::Payload::scalar || d.metadata != 0 || (d.flags & (detail::kMetadata | detail::kEncoded)))
+        import(d);
       if (due) release();
     }
     account(d);
@@ -130,25 +153,23 @@ class Inlet {
   [[nodiscard]] bool closed() const noexcept { return local_ ? local_->drained() : ring_.drained(); }
   void import(detail::Descriptor& frame);
   void note_eos() noexcept;
-  void account(const detail::Descriptor& d) {
-    ++taken_;
-    samples_ += samples_of(d);
-    if (d.flags & detail::kEos) note_eos();
-    if (origin && d.origin != 0) *origin = d.origin;
-    if (d.type != 0) {
-      const std::uint64_t spec = static_cast<std::uint64_t>(d.type) << 32 | d.rate;
-      if (spec != spec_ || d.channels != channels_) [[unlikely]] check_spec(d, spec);
-    }
-    if (meter_.header) meter_.count(d);
+  void account(const detail::Descriptor& d);
+  [[nodiscard]] bool is_everyday(const detail::Descriptor& d) const noexcept {
+    return detail::shape_of(d) == everyday_shape_ && d.type == everyday_type_;
   }
-  static std::uint64_t samples_of(const detail::Descriptor& d) noexcept {
-    if (d.kind < detail::Payload::block) return d.kind == detail::Payload::scalar;
-    if (d.kind == detail::Payload::object || (d.flags & detail::kEncoded)) return 1;
-    return d.channels > 1 ? d.block.count / d.channels : d.block.count;
+  std::optional<Frame> take_plain(const detail::Descriptor& next) {
+    std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{next, everyday_shape_});
+    ++taken_;
+    if (meter_.header) meter_.count_everyday();
+    ++*progress_;
+    if (local_) local_->pop();
+    else if (ring_.pop()) release();
+    return frame;
   }
   void check_spec(const detail::Descriptor& d, std::uint64_t spec);
 
   Lane* lane_;
+  std::uint64_t* progress_;
   const LinkEnd* end_;
   LinkCounters* counters_;
   shm::RingReader ring_;
@@ -156,7 +177,10 @@ class Inlet {
   shm::Doorbell producer_bell_;
   const shm::ArenaTable* arenas_;
   SinkMeter meter_;
-  std::uint64_t taken_ = 0, samples_ = 0, discarded_ = 0;
+  std::uint64_t taken_ = 0, discarded_ = 0;
+  std::uint64_t samples_ = 0;  // less one for each frame taken: that is what everyday frames have
+  std::uint64_t everyday_shape_ = detail::kNoShape;
+  std::uint32_t everyday_type_ = 0;
   std::uint64_t spec_ = 0;
   std::uint16_t channels_ = 0;
   bool at_eos_ = false;
@@ -183,24 +207,25 @@ class Outlet {
 
   /// All links have room, or a backlog waits that has to go first.
   [[nodiscard]] bool has_room() noexcept {
+    if (everyday_) return everyday_->has_room();
     if (!backlog_.empty()) return false;
     for (Link& link : links_)
       if (!link.has_room()) return false;
     return true;
   }
+  /// Puts a plain frame where nothing has to be looked at: one link, room known of. False: nothing was done.
+  bool put_everyday(Frame& frame) {
+    detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
+    if (!everyday_ || !detail::is_plain(d)) return false;
+    Link& link = *everyday_;
+    if (link.local ? link.local->consumer_gone() : !link.ring.has_known_room()) return false;
+    describe(d);
+    hand_on(link, frame);
+    return true;
+  }
   /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
   void put(Frame&& frame) {
-    detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
-    const bool plain = d.kind <= detail::Payload::scalar &&
-                       (d.flags & (detail::kEos | detail::kMetadata | detail::kEncoded)) == 0;
-    if (!plain || !only_ || eos_put_ || closed_ || only_->gone()) {
-      put_any(std::move(frame));
-      return;
-    }
-    if (from_source_) stamp(d);
-    else if (origin && d.origin == 0) d.origin = *origin;
-    ++given_;
-    hand_on(*only_, frame);
+    if (!put_everyday(frame)) put_any(std::move(frame));
   }
   /// Takes a frame that has no room yet; flush_backlog() puts it later.
   void put_later(Frame&& frame);
@@ -244,6 +269,12 @@ class Outlet {
     detail::FrameAccess::forget(frame);
     link.consumer_bell.ring();
   }
+  void find_everyday() noexcept;
+  void describe(detail::Descriptor& d) noexcept {
+    if (from_source_) stamp(d);
+    else if (origin && d.origin == 0) d.origin = *origin;
+    ++given_;
+  }
   void stamp(detail::Descriptor& d) noexcept;
   [[nodiscard]] bool must_change(const Frame& frame, const Link& link) const noexcept;
   static void make_crossable(Frame& frame, const Link& link);
@@ -252,7 +283,8 @@ class Outlet {
 
   Lane* lane_;
   std::vector<Link> links_;
-  Link* only_ = nullptr;  // where there is one
+  Link* only_ = nullptr;      // where there is one
+  Link* everyday_ = nullptr;  // the same, as long as a frame can be put on it without a look at anything else
   std::string pad_;
   const shm::ArenaTable* arenas_;
   std::deque<Frame> backlog_;

@@ -11,33 +11,85 @@ using detail::Descriptor;
 using detail::FrameAccess;
 using Op = Step::Op;
 
-Island::Island(Lane& lane, const IslandPlan& plan) : lane_(lane), places_(plan.places) {
-  for (const Step& step : plan.steps) {
-    Stage stage{.step = &step};
-    if (step.op == Op::take) inlets_.push_back(stage.inlet = &lane.add_inlet(step.link));
-    if (step.op == Op::put)
-      outlets_.push_back(stage.outlet = &lane.add_outlet(step.links, step.source->name(), false));
-    const bool from_take = step.op == Op::pull && !stages_.empty() && stages_.back().step->op == Op::take;
-    if (step.op == Op::pull && !from_take) {
-      stage.counted = true;
-      stage.counter = static_cast<std::uint32_t>(counters_.size());
-      counters_.push_back({step.source, step.sink});
-    }
-    if (members_.empty() || members_.back().element != step.element)
-      members_.push_back({step.element, dynamic_cast<SourceElement*>(step.element), step.element->source_pads().size()});
-    stage.member = static_cast<std::uint32_t>(members_.size() - 1);  // the steps of an element follow one another
-    if (step.op == Op::internal) {
-      if (auto* sink = dynamic_cast<SinkElement*>(step.element)) {
-        Wiring::reopen(*sink);
-        sinks_.push_back(sink);
+Island::Island(Lane& lane, const IslandPlan& plan)
+    : lane_(lane), places_(plan.places), measures_(lane.spec().measure_latency) {
+  for (const Step& step : plan.steps) add_stage(step);
+  for (Stage& stage : stages_)
+    if (stage.step->op == Op::pull && !stage.step->element->source_pads().empty())
+      stage.feeds = std::ranges::none_of(plan.steps, [&](const Step& other) {
+        return other.op == Op::new_frame && other.element == stage.step->element;
+      });
+  choose_runs();
+}
+
+void Island::add_stage(const Step& step) {
+  Stage stage{.step = &step, .place = &places_[step.place], .element = step.element};
+  if (step.op == Op::take) inlets_.push_back(stage.inlet = &lane_.add_inlet(step.link));
+  if (step.op == Op::put) outlets_.push_back(stage.outlet = &lane_.add_outlet(step.links, step.source->name(), false));
+  const bool from_take = step.op == Op::pull && !stages_.empty() && stages_.back().step->op == Op::take;
+  stage.counted = step.op == Op::pull && !from_take;
+  if (stage.counted && step.element->source_pads().empty()) stage.sink_frames = &lane_.control().header().sink_frames;
+  if (members_.empty() || members_.back().element != step.element)
+    members_.push_back({step.element, dynamic_cast<SourceElement*>(step.element), step.element->source_pads().size()});
+  stage.member = static_cast<std::uint32_t>(members_.size() - 1);  // the steps of an element follow one another
+  if (auto* sink = dynamic_cast<SinkElement*>(step.element); sink && step.op == Op::internal) {
+    Wiring::reopen(*sink);
+    sinks_.push_back(sink);
+  }
+  stages_.push_back(stage);
+}
+
+// Which function a stage runs, so that a turn asks nothing that is known before it. A frame that one pad gives and
+// only the next stage pulls does not lie in a place: it is made where the pull wants it.
+void Island::choose_runs() {
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    Stage& stage = stages_[i];
+    Element& element = *stage.step->element;
+    runs_.push_back(&stage);
+    switch (stage.step->op) {
+      case Op::internal: stage.run = [](Island&, Stage& s) { s.element->internal(); }; break;
+      case Op::take: stage.run = take; break;
+      case Op::put: stage.run = put; break;
+      case Op::pull:
+        if (element.source_pads().empty()) stage.sink = static_cast<SinkElement*>(&element);
+        else stage.transform = static_cast<TransformElement*>(&element);
+        stage.run = pull_from_place;
+        break;
+      case Op::new_frame: {
+        const Stage* next = i + 1 < stages_.size() ? &stages_[i + 1] : nullptr;
+        if (next && (next->step->op != Op::pull || next->step->place != stage.step->place || !next->step->last_use))
+          next = nullptr;
+        if (stage.step->from_source) {
+          stage.source = static_cast<SourceElement*>(&element);
+          choose_give<frame_of_source>(stage, next);
+        } else {
+          stage.transform = static_cast<TransformElement*>(&element);
+          choose_give<frame_of_transform>(stage, next);
+        }
+        if (next) {
+          Stage& pulling = stages_[++i];
+          if (pulling.step->element->source_pads().empty())
+            pulling.sink = static_cast<SinkElement*>(pulling.step->element);
+          else pulling.transform = static_cast<TransformElement*>(pulling.step->element);
+        }
+        break;
       }
     }
-    if (step.op == Op::pull && !step.element->source_pads().empty())
-      stage.feeds = std::ranges::none_of(plan.steps, [&](const Step& other) {
-        return other.op == Op::new_frame && other.element == step.element;
-      });
-    stages_.push_back(stage);
   }
+}
+
+template <Frame (*give)(Island&, Island::Stage&)>
+void Island::choose_give(Stage& stage, const Stage* next) {
+  if (!next) stage.run = give_to_place<give>;
+  else if (next->step->element->source_pads().empty()) stage.run = give_to_sink<give>;
+  else stage.run = give_to_transform<give>;
+}
+
+std::vector<PadCounter> Island::counters() const {
+  std::vector<PadCounter> counters;
+  for (const Stage& stage : stages_)
+    if (stage.counted) counters.push_back({stage.step->source, stage.step->sink, stage.frames, stage.samples + stage.frames});
+  return counters;
 }
 
 bool Island::holds(const Element& element) const noexcept {
@@ -83,11 +135,11 @@ bool Island::can_turn() {
   if (!flush()) return false;
   for (const ElementEnds& ends : element_ends_)
     if (ends.feeds && !std::ranges::all_of(ends.outlets, [](Outlet* outlet) { return outlet->has_room(); })) return false;
-  const bool ending = lane_.end_of_stream_requested();
   for (const Member& member : members_) {
-    if (member.source && member.open_pads == 0) continue;  // it gives nothing any more, while others go on
     if (member.element->ready()) continue;
-    if (!ending || !member.source || member.source->end_stream()) return false;
+    if (!member.source) return false;
+    if (member.open_pads == 0) continue;  // it gives nothing any more, while others go on
+    if (!lane_.end_of_stream_requested() || member.source->end_stream()) return false;
   }
   return true;
 }
@@ -120,114 +172,135 @@ bool Island::turn_repeatedly() {
   try {
     do {
       turn();
-      ending_ = at_end();
+      ending_ = gave_all();
     } while (!ending_ && ++n < burst_.polls() && !lane_.stopping() && can_turn());
   } catch (const Interrupted&) {
     return false;
   }
   burst_.end(n == burst_.polls());
+  ending_ = ending_ || at_end();
   return true;
 }
 
 void Island::turn() {
-  Stage* current = nullptr;
   try {
-    for (Stage& stage : stages_) {
-      current = &stage;
-      run_stage(stage);
+    for (Stage* stage : runs_) {
+      current_ = stage;
+      stage->run(*this, *stage);
     }
   } catch (const LaneFailure&) {
     throw;  // of a worker that was polled for an element
   } catch (const std::exception& error) {
-    fail(*current, demangle(typeid(error).name()), error.what());
+    fail(*current_, demangle(typeid(error).name()), error.what());
   } catch (const Interrupted&) {
     throw;
   } catch (...) {
-    fail(*current, "unknown", "an exception that is not a std::exception");
+    fail(*current_, "unknown", "an exception that is not a std::exception");
   }
 }
 
-namespace {
-/// The frame that `make` returns, made in its place.
-template <class Make>
-void refill(Frame& place, Make&& make) {
+void Island::take(Island&, Stage& stage) {
+  Frame& place = *stage.place;
+  place = Frame();
+  if (!stage.inlet->try_take(place)) place = Frame::end_of_stream();  // ended, while others go on
+}
+
+void Island::put(Island&, Stage& stage) {
+  if (stage.outlet->eos_put()) return;
+  if (stage.step->last_use) stage.outlet->put(std::move(*stage.place));
+  else stage.outlet->put(Frame(*stage.place));
+}
+
+Frame Island::frame_of_source(Island& island, Stage& stage) {
+  const bool cut = island.lane_.end_of_stream_requested() && !stage.source->end_stream();
+  Frame frame = cut ? Frame::end_of_stream() : stage.source->new_frame(*stage.step->source);
+  Descriptor& d = FrameAccess::descriptor(frame);
+  d.sequence = stage.frames++;
+  if (island.measures_) d.origin = origin_now();
+  if (frame.eos()) {
+    stage.ended = true;
+    --island.members_[stage.member].open_pads;
+  }
+  return frame;
+}
+
+Frame Island::frame_of_transform(Island& island, Stage& stage) {
+  Frame frame = stage.transform->new_frame(*stage.step->source);
+  if (frame.eos()) stage.ended = true;
+  if (island.measures_)
+    if (Descriptor& d = FrameAccess::descriptor(frame); d.origin == 0) d.origin = island.members_[stage.member].origin;
+  ++stage.frames;
+  return frame;
+}
+
+template <Frame (*give)(Island&, Island::Stage&)>
+void Island::give_to_place(Island& island, Stage& stage) {
+  Frame& place = *stage.place;
+  if (stage.ended) {
+    place = Frame::end_of_stream();
+    return;
+  }
   place.~Frame();
   try {
-    new (&place) Frame(make());
+    new (&place) Frame(give(island, stage));
   } catch (...) {
     new (&place) Frame;
     throw;
   }
 }
-}  // namespace
 
-void Island::run_stage(Stage& stage) {
-  const Step& step = *stage.step;
-  Frame& place = places_[step.place];
-  switch (step.op) {
-    case Op::new_frame: give(stage); break;
-    case Op::pull: pull(stage); break;
-    case Op::internal: step.element->internal(); break;
-    case Op::take:
-      place = Frame();
-      if (!stage.inlet->try_take(place)) place = Frame::end_of_stream();  // ended, while others go on
-      break;
-    case Op::put:
-      if (stage.outlet->eos_put()) break;
-      if (step.last_use) stage.outlet->put(std::move(place));
-      else stage.outlet->put(Frame(place));
-      break;
-  }
+template <Frame (*give)(Island&, Island::Stage&)>
+void Island::give_to_transform(Island& island, Stage& stage) {
+  Stage& next = *(&stage + 1);
+  next.transform->pull(*next.step->sink, handed_on<give>(island, stage));
 }
 
-void Island::give(Stage& stage) {
-  const Step& step = *stage.step;
-  Frame& place = places_[step.place];
-  if (stage.ended) {
-    place = Frame::end_of_stream();
-    return;
-  }
-  if (!step.from_source) {
-    refill(place, [&] { return static_cast<TransformElement*>(step.element)->new_frame(*step.source); });
-    if (place.eos()) stage.ended = true;
-    if (Descriptor& d = FrameAccess::descriptor(place); d.origin == 0) d.origin = members_[stage.member].origin;
-    ++stage.frames;
-    return;
-  }
-  auto* source = static_cast<SourceElement*>(step.element);
-  const bool cut = lane_.end_of_stream_requested() && !source->end_stream();
-  refill(place, [&] { return cut ? Frame::end_of_stream() : source->new_frame(*step.source); });
-  Descriptor& d = FrameAccess::descriptor(place);
-  d.sequence = stage.frames++;
-  if (lane_.spec().measure_latency) d.origin = origin_now();
-  if (!place.eos()) return;
-  stage.ended = true;
-  --members_[stage.member].open_pads;
+template <Frame (*give)(Island&, Island::Stage&)>
+void Island::give_to_sink(Island& island, Stage& stage) {
+  Stage& next = *(&stage + 1);
+  next.sink->pull(*next.step->sink, handed_on<give>(island, stage));
+  if (next.ended) next.sink->mark_eos(*next.step->sink);
 }
 
-void Island::pull(Stage& stage) {
+// Made in the place of what it returns, and so of pull's argument: a frame that is handed on is not moved.
+template <Frame (*give)(Island&, Island::Stage&)>
+Frame Island::handed_on(Island& island, Stage& stage) {
+  Frame frame = stage.ended ? Frame::end_of_stream() : give(island, stage);
+  Stage& next = *(&stage + 1);
+  island.current_ = &next;
+  island.note_pulled(next, frame);
+  return frame;
+}
+
+void Island::pull_from_place(Island& island, Stage& stage) {
   const Step& step = *stage.step;
-  Frame& place = places_[step.place];
-  const Descriptor& d = FrameAccess::descriptor(place);
-  const bool eos = place.eos();
-  if (eos) stage.ended = true;
+  Frame& place = *stage.place;
+  island.note_pulled(stage, place);
+  if (!step.element->source_pads().empty()) {
+    stage.transform->pull(*step.sink, step.last_use ? std::move(place) : Frame(place));
+    return;
+  }
+  stage.sink->pull(*step.sink, step.last_use ? std::move(place) : Frame(place));
+  if (stage.ended) stage.sink->mark_eos(*step.sink);
+}
+
+inline void Island::note_pulled(Stage& stage, const Frame& frame) {
   ++stage.frames;
+  const Descriptor& d = FrameAccess::descriptor(frame);
+  if (detail::shape_of(d) != stage.everyday_shape || d.type != stage.everyday_type) look_at_pulled(stage, d);
+  else if (stage.sink_frames) stage.sink_frames->store(stage.sink_frames->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void Island::look_at_pulled(Stage& stage, const Descriptor& d) {
+  if (d.flags & detail::kEos) stage.ended = true;
   if (d.origin != 0) members_[stage.member].origin = d.origin;
-  if (stage.counted) {
-    check_spec(stage, d);
-    PadCounter& counter = counters_[stage.counter];
-    ++counter.frames;
-    const std::size_t count = place.count();
-    counter.samples += d.channels > 1 ? count / d.channels : count;
-  }
-  if (auto* transform = step.element->source_pads().empty() ? nullptr : static_cast<TransformElement*>(step.element)) {
-    transform->pull(*step.sink, step.last_use ? std::move(place) : Frame(place));
-    return;
-  }
-  auto* sink = static_cast<SinkElement*>(step.element);
-  if (stage.counted) SinkMeter{&lane_.control().header(), lane_.spec().measure_latency}.count(d);
-  sink->pull(*step.sink, step.last_use ? std::move(place) : Frame(place));
-  if (eos) sink->mark_eos(*step.sink);
+  if (!stage.counted) return;
+  check_spec(stage, d);
+  stage.samples += samples_of(d) - 1;
+  if (stage.sink_frames) SinkMeter{&lane_.control().header(), measures_}.count(d);
+  if (measures_ || d.kind != detail::Payload::scalar || !detail::is_plain(d)) return;
+  stage.everyday_shape = detail::shape_of(d);
+  stage.everyday_type = d.type;
 }
 
 void Island::check_spec(Stage& stage, const Descriptor& d) {
@@ -244,6 +317,15 @@ void Island::check_spec(Stage& stage, const Descriptor& d) {
                     {static_cast<TypeId>(d.type), d.rate, d.channels});
 }
 
+bool Island::gave_all() const noexcept {
+  for (const SinkElement* sink : sinks_)
+    if (!sink->at_eos()) return false;
+  for (const Outlet* outlet : outlets_)
+    if (!outlet->eos_put()) return false;
+  return std::ranges::all_of(stages_, [](const Stage& stage) { return !stage.feeds || stage.ended; });
+}
+
+// The same, where those who went away need nothing more. To look for them costs a line of theirs.
 bool Island::at_end() const noexcept {
   return std::ranges::all_of(sinks_, [](const SinkElement* sink) { return sink->at_eos(); }) &&
          std::ranges::all_of(outlets_, [](const Outlet* outlet) { return outlet->eos_put() || outlet->abandoned(); }) &&

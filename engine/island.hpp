@@ -27,7 +27,7 @@ class Island final : public Task {
   Poll poll() override;
   void abandon() noexcept override;
   [[nodiscard]] bool abandoned() const noexcept override;
-  [[nodiscard]] const std::vector<PadCounter>& counters() const noexcept { return counters_; }
+  [[nodiscard]] std::vector<PadCounter> counters() const;
 
   [[nodiscard]] bool holds(const Element& element) const noexcept;
   /// The element's ends of its worker's queues end with this island: the worker then finishes what is queued.
@@ -35,33 +35,65 @@ class Island final : public Task {
                         Event shutdown);
 
  private:
-  struct Stage {  // a Step with its ends made
+  /// A step with its ends made: what it does in a turn, and all that this needs.
+  struct Stage {
+    void (*run)(Island&, Stage&) = nullptr;
     const Step* step;
+    Frame* place;
+    union {
+      Element* element;
+      SourceElement* source;
+      TransformElement* transform;
+      SinkElement* sink;
+    };
     Inlet* inlet = nullptr;
     Outlet* outlet = nullptr;
-    std::uint32_t counter = 0;   // pull from a pad of this island
     std::uint32_t member = 0;    // its element
-    bool counted = false;
+    std::atomic<std::uint64_t>* sink_frames = nullptr;  // pull of a sink: where it shows how many there were
+    bool counted = false;        // pull: from a pad of this island
     bool ended = false;          // new_frame: has given EOS; pull: has taken it
     bool feeds = false;          // pull: into a worker whose frames go elsewhere, so it ends by itself
     std::uint64_t frames = 0;
+    std::uint64_t samples = 0;   // pull: less one for each frame, as that is what everyday frames have
+    std::uint64_t everyday_shape = detail::kNoShape;  // pull: of a plain frame that was looked at
+    std::uint32_t everyday_type = 0;
     std::uint64_t spec = 0;      // pull: type and rate of the first frame with data
     std::uint16_t channels = 0;
   };
+  void add_stage(const Step& step);
+  void choose_runs();
   [[nodiscard]] bool can_turn();
   [[nodiscard]] bool flush() const;
   bool turn_repeatedly();
   void turn();
-  void run_stage(Stage& stage);
-  void give(Stage& stage);
-  void pull(Stage& stage);
+  // What stages run.
+  template <Frame (*give)(Island&, Stage&)>
+  static void give_to_place(Island& island, Stage& stage);
+  template <Frame (*give)(Island&, Stage&)>
+  static void give_to_transform(Island& island, Stage& stage);
+  template <Frame (*give)(Island&, Stage&)>
+  static void give_to_sink(Island& island, Stage& stage);
+  static void pull_from_place(Island& island, Stage& stage);
+  static void take(Island& island, Stage& stage);
+  static void put(Island& island, Stage& stage);
+  template <Frame (*give)(Island&, Stage&)>
+  static void choose_give(Stage& stage, const Stage* next);
+
+  static Frame frame_of_source(Island& island, Stage& stage);
+  static Frame frame_of_transform(Island& island, Stage& stage);
+  template <Frame (*give)(Island&, Stage&)>
+  static Frame handed_on(Island& island, Stage& stage);
+  void note_pulled(Stage& stage, const Frame& frame);
+  void look_at_pulled(Stage& stage, const detail::Descriptor& d);
   void check_spec(Stage& stage, const detail::Descriptor& d);
+  [[nodiscard]] bool gave_all() const noexcept;
   [[nodiscard]] bool at_end() const noexcept;
   void close() noexcept;
   [[noreturn]] void fail(const Stage& stage, const std::string& type, const std::string& text) const;
 
   Lane& lane_;
   std::vector<Stage> stages_;
+  std::vector<Stage*> runs_;  // those of a turn; what hands its frame straight on runs the next one, too
   std::vector<Frame> places_;
   std::vector<Inlet*> inlets_;
   std::vector<Outlet*> outlets_;
@@ -81,7 +113,8 @@ class Island final : public Task {
     bool feeds;  // takes nothing back: the worker's frames go elsewhere
   };
   std::vector<ElementEnds> element_ends_;
-  std::vector<PadCounter> counters_;
+  const bool measures_;
+  Stage* current_ = nullptr;  // the one that runs
   bool ending_ = false;  // but for what its elements have put and their workers have no room for yet
   Burst burst_;
 };

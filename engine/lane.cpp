@@ -38,7 +38,7 @@ Inlet& Lane::add_inlet(std::uint32_t link) {
   if (!local_of_end_[i]) ring = shm::RingReader(memory_.ring(link));
   SinkMeter meter;
   if (end.to_sink) meter = {&control_.header(), spec_.measure_latency};
-  return inlets_.emplace_back(*this, end, control_.counters(i), ring, local_of_end_[i], bell_of(end.peer_lane), arenas_,
+  return inlets_.emplace_back(*this, progress_, end, control_.counters(i), ring, local_of_end_[i], bell_of(end.peer_lane), arenas_,
                               meter);
 }
 

@@ -59,9 +59,10 @@ bool take_later(Inlet& inlet, Frame& frame, bool may_wait, std::optional<std::ch
   return true;
 }
 
-inline std::optional<Frame> take(Inlet& inlet, bool may_wait, std::optional<std::chrono::nanoseconds> timeout) {
+[[gnu::noinline]] std::optional<Frame> take_unusual(Inlet& inlet, bool may_wait,
+                                                    std::optional<std::chrono::nanoseconds> timeout) {
   std::optional<Frame> frame(std::in_place);
-  if (inlet.try_take(*frame)) [[likely]] inlet.lane().note_progress();
+  if (inlet.try_take(*frame)) inlet.lane().note_progress();
   else if (!take_later(inlet, *frame, may_wait, timeout)) frame.reset();
   return frame;
 }
@@ -91,19 +92,34 @@ bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
 
 }  // namespace
 
-Inlet& QueueReader::inlet() const {
-  if (!inlet_) throw Error("the queue '" + name_ + "' is not connected: it works from the start of a run to its end");
+namespace {
+[[noreturn]] void throw_unconnected(const std::string& name) {
+  throw Error("the queue '" + name + "' is not connected: it works from the start of a run to its end");
+}
+}  // namespace
+
+inline Inlet& QueueReader::inlet() const {
+  if (!inlet_) [[unlikely]] throw_unconnected(name_);
   return *inlet_;
 }
 
-Outlet& QueueWriter::outlet() const {
-  if (!outlet_) throw Error("the queue '" + name_ + "' is not connected: it works from the start of a run to its end");
+inline Outlet& QueueWriter::outlet() const {
+  if (!outlet_) [[unlikely]] throw_unconnected(name_);
   return *outlet_;
 }
 
-std::optional<Frame> QueueReader::get() { return take(inlet(), true, {}); }
-std::optional<Frame> QueueReader::get(std::chrono::nanoseconds timeout) { return take(inlet(), true, timeout); }
-std::optional<Frame> QueueReader::get_nowait() { return take(inlet(), false, {}); }
+std::optional<Frame> QueueReader::get() {
+  Inlet& in = inlet();
+  return in.take_everyday([&in] { return take_unusual(in, true, std::nullopt); });
+}
+std::optional<Frame> QueueReader::get(std::chrono::nanoseconds timeout) {
+  Inlet& in = inlet();
+  return in.take_everyday([&in, timeout] { return take_unusual(in, true, timeout); });
+}
+std::optional<Frame> QueueReader::get_nowait() {
+  Inlet& in = inlet();
+  return in.take_everyday([&in] { return take_unusual(in, false, std::nullopt); });
+}
 
 bool QueueReader::empty() const {
   const bool empty = !inlet().has_frame();
@@ -117,7 +133,11 @@ bool QueueReader::closed() const { return inlet().drained(); }
 std::size_t QueueReader::size_approx() const { return inlet().size_approx(); }
 std::size_t QueueReader::queue_maxsize() const { return inlet().limit(); }
 
-void QueueWriter::put(Frame&& frame) { (void)weir::put(outlet(), frame, std::nullopt); }
+void QueueWriter::put(Frame&& frame) {
+  Outlet& out = outlet();
+  if (out.put_everyday(frame)) [[likely]] out.lane().note_progress();
+  else (void)weir::put(out, frame, std::nullopt);
+}
 bool QueueWriter::put_for(Frame& frame, std::chrono::nanoseconds timeout) {
   return weir::put(outlet(), frame, deadline_after(timeout));
 }

@@ -45,7 +45,7 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
 }
 
 // A stop of the run sets the workers' words, too.
-bool Worker::interrupted() const noexcept {
+inline bool Worker::interrupted() const noexcept {
   // SYNC event.set (acquire): pairs with Event::set and Run::tell_lanes_to_stop
   return control_.stop.load(std::memory_order_acquire) != 0 || (spec_.is_source && lane_.end_of_stream_requested());
 }
@@ -54,8 +54,10 @@ bool Worker::stopped() const noexcept { return lane_.stopping() || context_.shou
 
 bool Worker::inlets_drained() const noexcept { return count_drained() == inlets_.size(); }
 
-bool Worker::outlets_have_room() noexcept {
-  return std::ranges::all_of(outlets_, [](Outlet* outlet) { return outlet->has_room(); });
+inline bool Worker::outlets_have_room() noexcept {
+  for (Outlet* outlet : outlets_)
+    if (!outlet->has_room()) return false;
+  return true;
 }
 
 std::size_t Worker::count_drained() const noexcept {
@@ -278,11 +280,8 @@ std::optional<std::vector<Frame>> Worker::get_each(std::optional<std::chrono::na
 namespace weir {
 
 namespace {
-template <class Ends>
-auto& only(Ends& ends, const std::string& element, const char* kind) {
-  if (ends.size() == 1) return ends.front();
-  throw GraphError("element '" + element + "' has " + std::to_string(ends.size()) + " " + kind +
-                   " queues: name the pad");
+[[noreturn]] void refuse_unnamed(const std::string& element, std::size_t queues, const char* kind) {
+  throw GraphError("element '" + element + "' has " + std::to_string(queues) + " " + kind + " queues: name the pad");
 }
 template <class Ends>
 auto& named(Ends& ends, const std::vector<std::string>& pads, std::string_view pad, const std::string& element) {
@@ -294,8 +293,8 @@ auto& named(Ends& ends, const std::vector<std::string>& pads, std::string_view p
 }
 }  // namespace
 
-QueueReader& WorkerContext::inq() { return only(inqs_, name_, "in"); }
-QueueWriter& WorkerContext::outq() { return only(outqs_, name_, "out"); }
+QueueReader& WorkerContext::refuse_inq() const { refuse_unnamed(name_, inqs_.size(), "in"); }
+QueueWriter& WorkerContext::refuse_outq() const { refuse_unnamed(name_, outqs_.size(), "out"); }
 QueueReader& WorkerContext::inq(std::string_view pad) { return named(inqs_, sink_pad_names_, pad, name_); }
 QueueWriter& WorkerContext::outq(std::string_view pad) { return named(outqs_, source_pad_names_, pad, name_); }
 

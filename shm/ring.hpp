@@ -47,11 +47,12 @@ class RingWriter {
     head_seen_ = header_->head.load(std::memory_order_acquire);
     return pos_ - head_seen_ < limit_;
   }
+  /// The same, without a look at the consumer's head: false if that has to be looked at.
+  [[nodiscard]] bool has_known_room() const noexcept { return pos_ - head_seen_ < limit_; }
   /// Puts a frame; needs has_room().
   void put(const detail::Descriptor& frame) noexcept {
     Slot& slot = slots_[pos_ & mask_];
-    std::memcpy(reinterpret_cast<std::byte*>(&slot) + sizeof slot.home,
-                reinterpret_cast<const std::byte*>(&frame) + sizeof frame.home, sizeof frame - sizeof frame.home);
+    detail::DescriptorCopy::all_but_home(slot, frame);
     // SYNC ring.publish (release): the frame is readable; pairs with the acquire in RingReader.
     std::atomic_ref(slot.home).store(++pos_, std::memory_order_release);
   }
@@ -90,10 +91,14 @@ class RingReader {
     // SYNC ring.publish (acquire): pairs with the release in RingWriter::put; the slot's frame is complete.
     return std::atomic_ref(const_cast<Slot&>(slots_[pos_ & mask_]).home).load(std::memory_order_acquire) == pos_ + 1;
   }
-  /// Copies out the next frame; needs has_frame(). True when enough is taken for release() to be due.
+  /// The next frame, in shared memory; needs has_frame().
+  [[nodiscard]] const detail::Descriptor& front() const noexcept { return slots_[pos_ & mask_]; }
+  /// The next frame was copied. True when enough is taken for release() to be due.
+  bool pop() noexcept { return ++pos_ - released_ >= quantum_; }
+  /// Copies out the next frame; needs has_frame(). Returns what pop() does.
   bool take(detail::Descriptor& frame) noexcept {
-    std::memcpy(&frame, &slots_[pos_ & mask_], sizeof frame);
-    return ++pos_ - released_ >= quantum_;
+    detail::DescriptorCopy::all(frame, front());
+    return pop();
   }
   /// Gives the slots that were taken back to the producer; true if there were any.
   bool release() noexcept {

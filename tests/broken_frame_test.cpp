@@ -86,7 +86,7 @@ TEST(BrokenFrame, IsRefusedWhereItsMetadataIsGarbage) {
 TEST(BrokenFrame, IsRefusedWhereItSaysThatItIsEncodedAndHasNoBlock) {
   Hop hop(true);
   for (const Payload kind : {Payload::none, Payload::scalar}) {
-    Descriptor d;
+    Descriptor d{};
     d.kind = kind;
     d.flags = weir::detail::kEncoded;
     d.type = static_cast<std::uint32_t>(weir::type_id<std::string>());
@@ -112,7 +112,7 @@ TEST(BrokenFrame, IsRefusedWhereItsPayloadLiesInAnotherProcess) {
   Hop hop(true);
   for (const Payload kind :
        {Payload::heap, Payload::object, static_cast<Payload>(5), static_cast<Payload>(255)}) {
-    Descriptor d;
+    Descriptor d{};
     d.kind = kind;
     d.block = {0x1234567890, 1, 4};
     hop.put_raw(d);

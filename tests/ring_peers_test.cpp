@@ -77,7 +77,7 @@ std::uint64_t consume(RingReader& ring, Waiter waiter, std::uint64_t enough = ~s
       waiter.wait([&] { return ring.has_frame() || ring.drained(); });
       if (!ring.has_frame()) break;
     }
-    Descriptor d;
+    Descriptor d{};
     const std::uint64_t n = ring.taken();
     const bool due = ring.take(d);
     wrong += !is_numbered(d, n);

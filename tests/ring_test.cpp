@@ -33,7 +33,7 @@ struct Ends {
   std::size_t take(std::size_t count) {
     std::size_t n = 0;
     for (; n < count && reader.has_frame(); ++n) {
-      Descriptor d;
+      Descriptor d{};
       due = reader.take(d);
       EXPECT_TRUE(is_numbered(d, next_take)) << "frame " << d.sequence << " instead of " << next_take;
       ++next_take;
@@ -305,7 +305,7 @@ TYPED_TEST(Ring, WritesNothingBeyondItsBytes) {
     RingReader reader(storage.there());
     for (std::uint64_t n = 0; n < 5 * limit; ++n) {
       writer.put(numbered(n));
-      Descriptor d;
+      Descriptor d{};
       reader.take(d);
       reader.release();
     }

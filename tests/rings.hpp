@@ -21,7 +21,7 @@ using Sharing = Segment::Sharing;
 /// A frame whose every field but `home` follows from its number, so that a torn or mixed one shows.
 inline Descriptor numbered(std::uint64_t n) {
   const std::uint64_t hash = (n + 1) * 0x9e3779b97f4a7c15u;
-  Descriptor d;
+  Descriptor d{};
   d.sequence = n;
   d.time = static_cast<std::int64_t>(hash);
   d.origin = static_cast<std::uint32_t>(hash >> 7);

@@ -113,15 +113,15 @@ struct FrameAccess;
 
 class WEIR_API Frame {
  public:
-  Frame() noexcept = default;
+  Frame() noexcept : d_{} {}
   Frame(Frame&& other) noexcept {
-    detail::copy_in_words(d_, other.d_);
+    detail::DescriptorCopy::all(d_, other.d_);
     other.forget();
   }
   Frame& operator=(Frame&& other) noexcept {
     if (this != &other) {
       drop();
-      detail::copy_in_words(d_, other.d_);
+      detail::DescriptorCopy::all(d_, other.d_);
       other.forget();
     }
     return *this;
@@ -187,7 +187,11 @@ class WEIR_API Frame {
   /// A frame without data.
   [[nodiscard]] static Frame end_of_stream() { return Frame(FrameOptions{.eos = true}); }
   [[nodiscard]] static Frame gap(std::int64_t time = 0) { return Frame(FrameOptions{.gap = true, .time = time}); }
-  explicit Frame(const FrameOptions& options) {
+  /// The engine's.
+  explicit Frame(const detail::PlainDescriptor& plain) noexcept {
+    detail::DescriptorCopy::plain(d_, plain.from, plain.shape);
+  }
+  explicit Frame(const FrameOptions& options) : d_{} {
     d_.time = options.time;
     d_.rate = options.rate;
     d_.channels = options.channels;
@@ -247,6 +251,7 @@ class WEIR_API Frame {
   /// The one value of type T, to read; null if there is none of that type.
   template <class T>
   [[nodiscard]] const T* value_if() const {
+    if (holds_scalar<T>()) return reinterpret_cast<const T*>(d_.scalar);
     decode_if<std::remove_const_t<T>>();
     return static_cast<const T*>(value_pointer<T>(*this));
   }
@@ -254,6 +259,7 @@ class WEIR_API Frame {
   /// only read. Throws PayloadError if it was shared as const and can't be copied.
   template <class T>
   [[nodiscard]] T* value_if() {
+    if (holds_scalar<T>()) return reinterpret_cast<T*>(d_.scalar);
     decode_if<std::remove_const_t<T>>();
     if (!value_pointer<T>(*this)) return nullptr;
     if constexpr (!std::is_const_v<T>)
@@ -291,16 +297,7 @@ class WEIR_API Frame {
   void set_flag(detail::Flag flag, bool on) noexcept {
     d_.flags = static_cast<std::uint8_t>(on ? d_.flags | flag : d_.flags & ~flag);
   }
-  void forget() noexcept {  // whole words, so that a copy that follows at once finds them in one piece
-    d_.home = 0;
-    d_.metadata = 0;
-    d_.origin = 0;
-    d_.type = 0;
-    d_.rate = 0;
-    d_.channels = 0;
-    d_.flags = 0;
-    d_.kind = detail::Payload::none;
-  }
+  void forget() noexcept { detail::DescriptorCopy::clear(d_); }
   void drop() noexcept {
     if (d_.home | d_.metadata) drop_shares();
   }
@@ -326,6 +323,12 @@ class WEIR_API Frame {
   }
   [[noreturn]] void throw_type(TypeId wanted) const;
 
+  template <class T>
+  [[nodiscard]] bool holds_scalar() const noexcept {
+    if constexpr (Crossable<std::remove_const_t<T>> && sizeof(T) <= sizeof(d_.scalar) && alignof(T) <= 8)
+      return d_.kind == detail::Payload::scalar && d_.type == static_cast<std::uint32_t>(type_id<std::remove_const_t<T>>());
+    else return false;
+  }
   template <class T>
   static const void* value_pointer(const Frame& f) noexcept {
     if (f.d_.type != static_cast<std::uint32_t>(type_id<T>()) || (f.d_.flags & detail::kEncoded)) return nullptr;

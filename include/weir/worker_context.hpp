@@ -41,8 +41,8 @@ struct SharedBlock {
 class WEIR_API WorkerContext {
  public:
   /// The queue of the only pad; throws GraphError if there are several (then name one).
-  [[nodiscard]] QueueReader& inq();
-  [[nodiscard]] QueueWriter& outq();
+  [[nodiscard]] QueueReader& inq() { return inqs_.size() == 1 ? inqs_.front() : refuse_inq(); }
+  [[nodiscard]] QueueWriter& outq() { return outqs_.size() == 1 ? outqs_.front() : refuse_outq(); }
   [[nodiscard]] QueueReader& inq(std::string_view pad_name);
   [[nodiscard]] QueueWriter& outq(std::string_view pad_name);
   [[nodiscard]] QueueReader& inq(std::size_t pad) { return inqs_.at(pad); }
@@ -105,6 +105,8 @@ class WEIR_API WorkerContext {
  private:
   friend class engine::Worker;
   WorkerContext() = default;
+  [[noreturn]] QueueReader& refuse_inq() const;
+  [[noreturn]] QueueWriter& refuse_outq() const;
   [[noreturn]] void throw_state_type(const std::type_info& wanted) const;
 
   engine::Worker* worker_ = nullptr;

@@ -57,39 +57,102 @@ struct BlockItems {
   std::uint32_t item_bytes;
 };
 
-/// One cache line: what travels through a ring.
+/// One cache line: what travels through a ring. All zero: an empty frame.
 struct Descriptor {
   /// In a ring slot the stamp (shm/ring.hpp). In a process the BlockHeader* of the payload, or null.
-  std::uint64_t home = 0;
-  std::uint64_t sequence = 0;
-  std::int64_t time = 0;
-  std::uint32_t origin = 0;  ///< when the source gave it, CLOCK_MONOTONIC in units of 64 ns, modulo 2^32; 0: not measured
-  std::uint32_t type = 0;
-  std::uint32_t rate = 0;
-  std::uint16_t channels = 0;
-  std::uint8_t flags = 0;
-  Payload kind = Payload::none;
+  std::uint64_t home;
+  std::uint64_t sequence;
+  std::int64_t time;
+  std::uint32_t origin;  ///< when the source gave it, CLOCK_MONOTONIC in units of 64 ns, modulo 2^32; 0: not measured
+  std::uint32_t type;
+  std::uint32_t rate;
+  std::uint16_t channels;
+  std::uint8_t flags;
+  Payload kind;
   /// In a process the BlockHeader* of the metadata object; between processes the BlockRef of its encoding.
-  std::uint64_t metadata = 0;
+  std::uint64_t metadata;
   union {
-    std::byte scalar[16] = {};
+    std::byte scalar[16];
     BlockItems block;
   };
 };
-static_assert(sizeof(Descriptor) == 64 && std::is_trivially_copyable_v<Descriptor>);
+static_assert(sizeof(Descriptor) == 64 && std::is_trivial_v<Descriptor>);
 
-/// to = from, but in words of 8 bytes. A descriptor is copied right after some of its fields were written; a wider
-/// load would have to wait until those stores have left the store buffer, which costs more than the copy itself.
-inline void copy_in_words(Descriptor& to, const Descriptor& from) noexcept {
-  for (std::size_t at = 0; at < sizeof to; at += sizeof(std::uint64_t)) {
-    std::uint64_t word;
-    std::memcpy(&word, reinterpret_cast<const std::byte*>(&from) + at, sizeof word);
-#if defined(__GNUC__)
-    asm("" : "+r"(word));  // in a register of its own: else the compiler joins words into vectors
-#endif
-    std::memcpy(reinterpret_cast<std::byte*>(&to) + at, &word, sizeof word);
+/// Descriptors are copied right after some of their fields were written, and always in the same pieces: a load that is
+/// wider than a store before it has to wait until that store has left the store buffer, which costs more than the copy.
+/// The only wider piece is time to type: nothing in it is written by itself on the way.
+class DescriptorCopy {
+ public:
+  static void all(Descriptor& to, const Descriptor& from) noexcept {
+    word(to, from, offsetof(Descriptor, home));
+    all_but_home(to, from);
   }
+  static void all_but_home(Descriptor& to, const Descriptor& from) noexcept {
+    word(to, from, offsetof(Descriptor, sequence));
+    wide(to, from, offsetof(Descriptor, time));
+    word(to, from, offsetof(Descriptor, rate));
+    word(to, from, offsetof(Descriptor, metadata));
+    scalar(to, from);
+  }
+  /// A frame without block and metadata, of which the shape was looked at: what else `from` says of them is ignored.
+  static void plain(Descriptor& to, const Descriptor& from, std::uint64_t shape) noexcept {
+    to.home = 0;
+    word(to, from, offsetof(Descriptor, sequence));
+    wide(to, from, offsetof(Descriptor, time));
+    std::memcpy(bytes(to) + offsetof(Descriptor, rate), &shape, sizeof shape);
+    to.metadata = 0;
+    scalar(to, from);
+  }
+  /// It has no share, no spec and no flag any more.
+  static void clear(Descriptor& d) noexcept {
+    constexpr Wide zeros{0, 0};
+    d.home = 0;
+    std::memcpy(bytes(d) + offsetof(Descriptor, origin), &zeros, sizeof zeros / 2);
+    std::memcpy(bytes(d) + offsetof(Descriptor, rate), &zeros, sizeof zeros);
+  }
+
+ private:
+  struct Wide {
+    std::uint64_t low, high;
+  };
+  static std::byte* bytes(Descriptor& d) noexcept { return reinterpret_cast<std::byte*>(&d); }
+  static const std::byte* bytes(const Descriptor& d) noexcept { return reinterpret_cast<const std::byte*>(&d); }
+  static void word(Descriptor& to, const Descriptor& from, std::size_t at) noexcept {
+    std::uint64_t word;
+    std::memcpy(&word, bytes(from) + at, sizeof word);
+#if defined(__GNUC__)
+    asm("" : "+r"(word));  // in a register of its own: else the compiler joins words into wider ones
+#endif
+    std::memcpy(bytes(to) + at, &word, sizeof word);
+  }
+  static void wide(Descriptor& to, const Descriptor& from, std::size_t at) noexcept {
+    std::memcpy(bytes(to) + at, bytes(from) + at, sizeof(Wide));
+  }
+  static void scalar(Descriptor& to, const Descriptor& from) noexcept {
+    word(to, from, offsetof(Descriptor, scalar));
+    word(to, from, offsetof(Descriptor, scalar) + sizeof(std::uint64_t));
+  }
+};
+
+/// Rate, channels, flags and kind in one word: frames of one shape are handled alike.
+[[nodiscard]] inline std::uint64_t shape_of(const Descriptor& d) noexcept {
+  std::uint64_t shape;
+  std::memcpy(&shape, reinterpret_cast<const std::byte*>(&d) + offsetof(Descriptor, rate), sizeof shape);
+  return shape;
 }
+static_assert(offsetof(Descriptor, metadata) == offsetof(Descriptor, rate) + 8);
+/// The word of no frame.
+inline constexpr std::uint64_t kNoShape = ~std::uint64_t{0};
+/// A scalar or nothing, neither the last frame nor with metadata: no share of anything travels with it.
+[[nodiscard]] inline bool is_plain(const Descriptor& d) noexcept {
+  return d.kind <= Payload::scalar && (d.flags & (kEos | kMetadata | kEncoded)) == 0;
+}
+
+/// For a frame to be made from.
+struct PlainDescriptor {
+  const Descriptor& from;  ///< is_plain, and may lie in shared memory: its shape is not read again
+  std::uint64_t shape;
+};
 
 /// What the lane that runs on this thread lends blocks from; without one, the heap does.
 class WEIR_API Lender {
