@@ -64,6 +64,7 @@ struct LaneSpec {
   std::uint64_t arena_limit = 0;
   shm::Barrier barrier = shm::Barrier::fence;
   Wait wait = Wait::adaptive;
+  Cpus cpus;  ///< that its thread or process runs on; empty: any
   bool measure_latency = false;
   bool several_processes = false;
   bool crowded = false;  ///< more lanes than cores

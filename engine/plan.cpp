@@ -6,7 +6,7 @@
 #include <set>
 
 #include "engine/cores.hpp"
-#include "shm/doorbell.hpp"
+#include "engine/placement.hpp"
 #include "shm/segment.hpp"
 
 namespace weir::engine {
@@ -41,7 +41,8 @@ class Planner {
     link_element_queues();
     plan_islands();
     finish_lanes();
-    plan_crews();
+    place_lanes(plan_, pipeline_, options_);
+    plan_crews(plan_, options_);
     return std::move(plan_);
   }
 
@@ -315,56 +316,12 @@ class Planner {
       lane.neighbours.assign(neighbours.begin(), neighbours.end());
       lane.arenas = upstream_of(lane.lane);
       lane.arena_limit = limit;
-      lane.wait = options_.wait;
       lane.measure_latency = options_.measure_latency;
       lane.several_processes = plan_.several_processes;
       lane.crowded = plan_.lanes.size() > cores;
       lane.modules = options_.worker_modules;
       lane.shared_blocks = shared_blocks_;
     }
-  }
-
-  // --- which thread lanes begin on one thread
-
-  // As many threads as the main lane leaves of the cores. The lanes are in topological order, so that to cut the list
-  // is to cut the graph; each cut is made where the fewest links cross it.
-  void plan_crews() {
-    std::vector<std::uint32_t> lanes;
-    std::size_t others = plan_.islands.empty() && plan_.lanes[kMainLane].workers.empty() ? 0 : 1;
-    for (const LaneSpec& lane : plan_.lanes)
-      if (lane.mode == Mode::thread) lanes.push_back(lane.lane);
-    const std::size_t cores = usable_cores();
-    std::size_t threads = options_.threads != 0 ? options_.threads : std::max<std::size_t>(cores, others + 1) - others;
-    if (!shm::Doorbell::can_park_on_several()) threads = lanes.size();
-    threads = std::max(threads, lanes.size() / shm::Doorbell::kMostBells + 1);
-    if (lanes.empty()) return;
-    std::size_t begin = 0;
-    for (std::size_t left = std::min(threads, lanes.size()); left > 0; --left) {
-      const std::size_t end = left == 1 ? lanes.size() : cut_near(lanes, begin, begin + (lanes.size() - begin) / left, left);
-      plan_.crews.emplace_back(lanes.begin() + static_cast<std::ptrdiff_t>(begin),
-                               lanes.begin() + static_cast<std::ptrdiff_t>(end));
-      begin = end;
-    }
-  }
-
-  /// Where to end a crew that begins at `begin`: of the places near `ideal`, the one that the fewest links cross.
-  std::size_t cut_near(const std::vector<std::uint32_t>& lanes, std::size_t begin, std::size_t ideal, std::size_t crews) const {
-    const auto crossing = [&](std::size_t cut) {
-      const auto side = [&](std::uint32_t lane) {
-        const auto at = std::ranges::find(lanes, lane);
-        return at == lanes.end() ? -1 : at - lanes.begin() < static_cast<std::ptrdiff_t>(cut) ? 0 : 1;
-      };
-      return std::ranges::count_if(plan_.links, [&](const PlannedLink& link) {
-        const int from = side(link.producer_lane), to = side(link.consumer_lane);
-        return from >= 0 && to >= 0 && from != to;
-      });
-    };
-    const std::size_t slack = (ideal - begin) / 2;
-    std::size_t best = ideal;
-    for (std::size_t off = 1; off <= slack; ++off)
-      for (const std::size_t cut : {ideal - off, ideal + off})
-        if (cut > begin && cut + crews - 1 <= lanes.size() && crossing(cut) < crossing(best)) best = cut;
-    return best;
   }
 
   /// The lane itself first, then all whose blocks may reach it.

@@ -70,6 +70,7 @@ LaneSpec full_spec() {
   spec.arena_limit = std::uint64_t{1} << 33;
   spec.barrier = shm::Barrier::global;
   spec.wait = Wait::park;
+  spec.cpus = {0, 5};
   spec.measure_latency = true;
   spec.several_processes = true;
   spec.crowded = true;
@@ -121,6 +122,7 @@ void expect_equal(const LaneSpec& a, const LaneSpec& b) {
   EXPECT_EQ(a.arena_limit, b.arena_limit);
   EXPECT_EQ(a.barrier, b.barrier);
   EXPECT_EQ(a.wait, b.wait);
+  EXPECT_EQ(a.cpus, b.cpus);
   EXPECT_EQ(a.measure_latency, b.measure_latency);
   EXPECT_EQ(a.several_processes, b.several_processes);
   EXPECT_EQ(a.crowded, b.crowded);

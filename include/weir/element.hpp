@@ -19,6 +19,7 @@
 #include "weir/export.hpp"
 #include "weir/frame.hpp"
 #include "weir/pad.hpp"
+#include "weir/placement.hpp"
 
 namespace weir {
 
@@ -39,6 +40,9 @@ struct ElementOptions {
   std::size_t queue_maxsize = 100;            ///< frames that each of its queues holds at most
   Dict worker_argdict = {};                   ///< what the worker is told
   std::optional<std::size_t> lane = {};       ///< workers of one mode with the same number share a lane
+  // Of its worker's lane. Workers that share one have to agree; the main lane has Options::main_cpu and wait.
+  std::optional<Wait> wait = {};              ///< overrides the pipeline's
+  Cpus cpu = {};                              ///< the thread or process runs on these only
 };
 
 namespace engine {

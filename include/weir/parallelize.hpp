@@ -23,14 +23,6 @@ namespace weir {
 /// the parent passed on.
 WEIR_API void worker_main(int argc, char** argv);
 
-/// How a lane waits for frames and for room.
-enum class Wait : std::uint8_t {
-  adaptive,  ///< spin briefly, then park
-  spin,      ///< never park: lowest latency, one core each
-  yield,     ///< give the core away between looks
-  park,      ///< park at once: least CPU
-};
-
 struct Options {
   std::optional<Mode> mode = {};  ///< of workers whose element says nothing; default: Parallelize::default_mode()
   /// First SIGINT or SIGTERM: the sources end and everything drains. Second: stop. Third: kill. The handlers are
@@ -43,11 +35,14 @@ struct Options {
   std::chrono::nanoseconds start_timeout = std::chrono::seconds(20);
   /// Payload memory that each lane may lend at most, in bytes; committed as it is used. 0: a quarter of the memory.
   std::size_t arena_bytes = 0;
-  Wait wait = Wait::adaptive;
+  Wait wait = Wait::adaptive;  ///< of lanes whose elements say nothing
   /// On how many threads the workers in threads begin; 0: as many as the main lane leaves of the cores. Workers next
   /// to each other share one. One whose polls prove to be long, or block, gets a thread of its own. A number as large
-  /// as that of the workers gives each its own from the start.
+  /// as that of the workers gives each its own from the start. Workers that ask for CPUs or a way to wait (see
+  /// ElementOptions) share with those that ask for the same; there is at least one thread for each kind.
   std::size_t threads = 0;
+  /// The CPUs that the main lane's thread runs on; it gets its own back at the end of the run.
+  Cpus main_cpu = {};
   bool measure_latency = false;  ///< stamps frames at sources and fills Report::latency; some 20 ns a frame
   /// The executable of worker processes; empty: this program, whose main() begins with worker_main.
   std::string worker_executable = {};

@@ -12,6 +12,7 @@
 #include "weir/pad.hpp"
 #include "weir/parallelize.hpp"
 #include "weir/pipeline.hpp"
+#include "weir/placement.hpp"
 #include "weir/queue.hpp"
 #include "weir/registry.hpp"
 #include "weir/report.hpp"

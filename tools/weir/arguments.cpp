@@ -17,8 +17,9 @@ constexpr const char* kRunFooter =
     "  weir run wav_source name=in path=a.wav ! bandpass low=300 high=3400 ! wav_sink path=b.wav \\\n"
     "           in. ! stft size=512 ! spectrogram path=c.png\n"
     "\n"
-    "Every element takes mode=, queue= and lane=; see weir inspect ELEMENT. The first Ctrl+C ends the\n"
-    "sources and lets everything drain, the second stops, the third kills.\n"
+    "Every element takes mode=, queue=, lane=, wait= and cpu=; see weir inspect ELEMENT. Settings before the\n"
+    "first element are the pipeline's: mode=, threads=, wait=, main_cpu=. The first Ctrl+C ends the sources\n"
+    "and lets everything drain, the second stops, the third kills.\n"
     "\n";
 
 class CommandLine {
@@ -77,10 +78,21 @@ class CommandLine {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
 
-  void add_run_options(CLI::App& app) {
+  void add_placement_options(CLI::App& app) {
     app.add_option("--mode", arguments_.mode,
                    "where workers run whose element does not say: main, thread, or process (default)")
         ->type_name("MODE");
+    const auto add_setting = [&](const char* name, const char* type, const char* help) {
+      const auto keep = [this, name](const std::string& word) { arguments_.settings.emplace_back(name, word); };
+      app.add_option_function<std::string>("--" + std::string(name), keep, help)->type_name(type);
+    };
+    add_setting("threads", "N", "threads that workers in threads share at first; 0: as many as there are cores left");
+    add_setting("wait", "HOW", "how lanes wait whose elements do not say: adaptive, spin, yield or park");
+    add_setting("main-cpu", "CPUS", "CPUs of the main lane's thread, such as 0,2-3");
+  }
+
+  void add_run_options(CLI::App& app) {
+    add_placement_options(app);
     app.add_flag("--compare", arguments_.compare,
                  "runs all workers as threads, then as processes, in turn; compares outputs and figures");
     app.add_option("--repeat", arguments_.rounds, "how many rounds (1; with --compare 3)")
