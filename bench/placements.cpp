@@ -28,7 +28,7 @@ using tool::Setting;
 constexpr std::chrono::seconds kLimit{120};
 
 /// What belongs to a lane, which here is another one in each placement.
-const std::set<std::string> kPlacing{"lane", "cpu", "wait"};
+const std::set<std::string> kPlacing{"lane", "cpu", "wait", "realtime"};
 
 /// Without what the user said about lanes and modes, but for what has to stay on the main lane.
 Description unplaced(Description description) {

@@ -61,7 +61,7 @@ void archive(Archive& wire, T& value) {
     archive(wire, value.workers), archive(wire, value.ends), archive(wire, value.neighbours);
     archive(wire, value.arenas), archive(wire, value.shared_blocks), archive(wire, value.modules);
     wire(value.arena_limit), wire(value.barrier), wire(value.wait), wire(value.measure_latency);
-    archive(wire, value.cpus);
+    archive(wire, value.cpus), wire(value.priority);
     wire(value.several_processes), wire(value.crowded);
   } else {
     wire(value);

@@ -65,6 +65,7 @@ struct LaneSpec {
   shm::Barrier barrier = shm::Barrier::fence;
   Wait wait = Wait::adaptive;
   Cpus cpus;  ///< that its thread or process runs on; empty: any
+  std::uint32_t priority = 0;  ///< of SCHED_FIFO; 0: scheduled as usual
   bool measure_latency = false;
   bool several_processes = false;
   bool crowded = false;  ///< more lanes than cores

@@ -33,10 +33,10 @@ class CrewPlanner {
 
  private:
   void find_kinds() {
-    std::map<std::tuple<Cpus, Wait>, std::size_t> known;
+    std::map<std::tuple<Cpus, std::uint32_t, Wait>, std::size_t> known;
     for (const LaneSpec& lane : plan_.lanes) {
       if (lane.mode != Mode::thread) continue;
-      const auto [it, fresh] = known.try_emplace({lane.cpus, lane.wait}, kinds_.size());
+      const auto [it, fresh] = known.try_emplace({lane.cpus, lane.priority, lane.wait}, kinds_.size());
       if (fresh) kinds_.emplace_back();
       kinds_[it->second].lanes.push_back(lane.lane);
       ++thread_lanes_;

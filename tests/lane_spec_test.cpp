@@ -71,6 +71,7 @@ LaneSpec full_spec() {
   spec.barrier = shm::Barrier::global;
   spec.wait = Wait::park;
   spec.cpus = {0, 5};
+  spec.priority = 40;
   spec.measure_latency = true;
   spec.several_processes = true;
   spec.crowded = true;
@@ -123,6 +124,7 @@ void expect_equal(const LaneSpec& a, const LaneSpec& b) {
   EXPECT_EQ(a.barrier, b.barrier);
   EXPECT_EQ(a.wait, b.wait);
   EXPECT_EQ(a.cpus, b.cpus);
+  EXPECT_EQ(a.priority, b.priority);
   EXPECT_EQ(a.measure_latency, b.measure_latency);
   EXPECT_EQ(a.several_processes, b.several_processes);
   EXPECT_EQ(a.crowded, b.crowded);

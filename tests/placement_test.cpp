@@ -11,7 +11,7 @@
 
 #include "elements_for_tests.hpp"
 #include "engine/cores.hpp"
-#include "engine/plan.hpp"
+#include "engine/placement.hpp"
 #include "watch.hpp"
 
 using namespace weir;
@@ -20,6 +20,7 @@ using engine::allowed_cpus;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 namespace {
 
@@ -142,6 +143,54 @@ TEST_F(Placement, GivesALaneWhatOneOfItsElementsAsksFor) {
   EXPECT_EQ(plan.lanes[0].wait, Wait::park);
   EXPECT_EQ(plan.lanes[1].wait, Wait::yield);
   EXPECT_EQ(plan.lanes[1].cpus, (Cpus{allowed_.back()}));
+}
+
+/// Gives the scheduling policy and the priority of its thread.
+class Scheduled : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    sched_param parameter{};
+    ::sched_getparam(0, &parameter);
+    const int policy = ::sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+    ctx.outq().put(Frame::of(std::int64_t{policy * 1000 + parameter.sched_priority}, {.eos = true}));
+  }
+};
+WEIR_WORKER(Scheduled);
+
+TEST_F(Placement, SchedulesInRealTimeOrSaysWhyNot) {
+  for (const Mode mode : {Mode::thread, Mode::process}) {
+    const std::string name(to_string(mode));
+    auto& worker = pipeline_.emplace<Scheduled>({.name = name, .source_pads = {"out"}, .mode = mode, .realtime = 3});
+    sinks_.push_back(&pipeline_.emplace<Collector>({.name = "sink_of_" + name, .sink_pads = {"in"}}));
+    pipeline_.connect(worker, *sinks_.back());
+  }
+  if (!engine::refusal_of_priority("", 4).empty()) {
+    EXPECT_THAT(refusal({}), StartsWith("element 'thread' can't have realtime=3: "));
+    return;
+  }
+  Parallelize(pipeline_, {.main_realtime = 4}).run();
+  for (const Collector* sink : sinks_) EXPECT_THAT(sink->values, ElementsAre(SCHED_FIFO * 1000 + 3));
+  EXPECT_EQ(::sched_getscheduler(0), SCHED_OTHER) << "the caller's thread is as it was";
+}
+
+TEST(Priority, RefusedIsExplained) {
+  using engine::refusal_of_priority;
+  EXPECT_THAT(refusal_of_priority("element 'x'", 50, EPERM, 20),
+              AllOf(StartsWith("element 'x' can't have realtime=50: "), HasSubstr("(RLIMIT_RTPRIO) is 20; raise it"),
+                    HasSubstr("ulimit -r 50"), HasSubstr("CAP_SYS_NICE")));
+  EXPECT_THAT(refusal_of_priority("element 'x'", 50, EPERM, 99), HasSubstr("control group"));
+}
+
+TEST_F(Placement, RefusesPrioritiesThatAreNoneOrHangTheMachine) {
+  add_worker({.name = "worker", .mode = Mode::thread});
+  EXPECT_THAT(refusal({.main_realtime = 100}), HasSubstr("the main lane: realtime=100 is no priority"));
+  if (!engine::refusal_of_priority("", 1).empty()) GTEST_SKIP() << "this program may not have any";
+  EXPECT_THAT(refusal({.wait = Wait::spin, .main_realtime = 1}),
+              AllOf(HasSubstr("the main lane asks for realtime=1 and wait=spin, which never sleeps"),
+                    HasSubstr("main_cpu=")));
+  EXPECT_THAT(refusal({.wait = Wait::yield, .main_cpu = allowed_, .main_realtime = 1}),
+              HasSubstr("would take all CPUs (" + cpus_text(allowed_) + ")"));
 }
 
 TEST_F(Placement, LetsThreadsShareWhoAskForTheSame) {

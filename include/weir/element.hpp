@@ -40,9 +40,10 @@ struct ElementOptions {
   std::size_t queue_maxsize = 100;            ///< frames that each of its queues holds at most
   Dict worker_argdict = {};                   ///< what the worker is told
   std::optional<std::size_t> lane = {};       ///< workers of one mode with the same number share a lane
-  // Of its worker's lane. Workers that share one have to agree; the main lane has Options::main_cpu and wait.
+  // Of its worker's lane. Workers that share one have to agree; the main lane has Options::main_cpu and the like.
   std::optional<Wait> wait = {};              ///< overrides the pipeline's
   Cpus cpu = {};                              ///< the thread or process runs on these only
+  int realtime = 0;                           ///< 1…99: SCHED_FIFO with this priority; 0: as the program
 };
 
 namespace engine {

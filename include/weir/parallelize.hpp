@@ -43,6 +43,10 @@ struct Options {
   std::size_t threads = 0;
   /// The CPUs that the main lane's thread runs on; it gets its own back at the end of the run.
   Cpus main_cpu = {};
+  /// 1…99: the main lane's thread is scheduled as SCHED_FIFO with this priority, until the end of the run. The start
+  /// fails where that is not allowed; and where lanes that never sleep (Wait::spin, Wait::yield) would take real-time
+  /// priority on all CPUs, which can hang the machine.
+  int main_realtime = 0;
   bool measure_latency = false;  ///< stamps frames at sources and fills Report::latency; some 20 ns a frame
   /// The executable of worker processes; empty: this program, whose main() begins with worker_main.
   std::string worker_executable = {};

@@ -17,9 +17,10 @@ constexpr const char* kRunFooter =
     "  weir run wav_source name=in path=a.wav ! bandpass low=300 high=3400 ! wav_sink path=b.wav \\\n"
     "           in. ! stft size=512 ! spectrogram path=c.png\n"
     "\n"
-    "Every element takes mode=, queue=, lane=, wait= and cpu=; see weir inspect ELEMENT. Settings before the\n"
-    "first element are the pipeline's: mode=, threads=, wait=, main_cpu=. The first Ctrl+C ends the sources\n"
-    "and lets everything drain, the second stops, the third kills.\n"
+    "Every element takes mode=, queue=, lane=, wait=, cpu= and realtime=; see weir inspect ELEMENT. Settings\n"
+    "before the first element are the pipeline's: mode=, and the options above with '_' for '-', such as\n"
+    "main_cpu=0. The first Ctrl+C ends the sources and lets everything drain, the second stops, the third\n"
+    "kills.\n"
     "\n";
 
 class CommandLine {
@@ -89,6 +90,7 @@ class CommandLine {
     add_setting("threads", "N", "threads that workers in threads share at first; 0: as many as there are cores left");
     add_setting("wait", "HOW", "how lanes wait whose elements do not say: adaptive, spin, yield or park");
     add_setting("main-cpu", "CPUS", "CPUs of the main lane's thread, such as 0,2-3");
+    add_setting("main-realtime", "PRIORITY", "SCHED_FIFO priority of the main lane's thread, 1 to 99");
   }
 
   void add_run_options(CLI::App& app) {

@@ -57,6 +57,7 @@ void put_common(ElementOptions& options, const std::string& name, const weir::Va
   if (name == "lane") options.lane = count_of(value);
   if (name == "wait") options.wait = wait_from(text_of(value));
   if (name == "cpu") options.cpu = cpus_from(text_of(value));
+  if (name == "realtime") options.realtime = static_cast<int>(count_of(value));
 }
 
 void put_option(Options& options, const std::string& name, const weir::Value& value) {
@@ -64,6 +65,7 @@ void put_option(Options& options, const std::string& name, const weir::Value& va
   if (name == "threads") options.threads = count_of(value);
   if (name == "wait") options.wait = *wait_from(text_of(value));
   if (name == "main_cpu") options.main_cpu = cpus_from(text_of(value));
+  if (name == "main_realtime") options.main_realtime = static_cast<int>(count_of(value));
 }
 
 /// The setting by its parameter, put into the options; what is wrong is added to `problems`.
@@ -111,7 +113,13 @@ const std::vector<Parameter>& common_parameters() {
        .choices = kWaits},
       {.name = "cpu",
        .type = ParameterType::text,
-       .help = "CPUs that its lane's thread or process runs on, such as 0,2-3; else any"}};
+       .help = "CPUs that its lane's thread or process runs on, such as 0,2-3; else any"},
+      {.name = "realtime",
+       .type = ParameterType::integer,
+       .help = "SCHED_FIFO priority of its lane; 0: none",
+       .fallback = std::int64_t{0},
+       .min = 0,
+       .max = 99}};
   return parameters;
 }
 
@@ -134,7 +142,13 @@ const std::vector<Parameter>& pipeline_parameters() {
        .choices = kWaits},
       {.name = "main_cpu",
        .type = ParameterType::text,
-       .help = "CPUs that the main lane's thread runs on, such as 0,2-3; else any"}};
+       .help = "CPUs that the main lane's thread runs on, such as 0,2-3; else any"},
+      {.name = "main_realtime",
+       .type = ParameterType::integer,
+       .help = "SCHED_FIFO priority of the main lane's thread; 0: none",
+       .fallback = std::int64_t{0},
+       .min = 0,
+       .max = 99}};
   return parameters;
 }
 
