@@ -64,6 +64,15 @@ void refuse_on_main_lane(const Element& element) {
   if (options.realtime != 0) refuse(text_of(options.realtime), "main_realtime=");
 }
 
+// In equal parts: who spins is known while it runs only, and lanes in processes have no count in common.
+void share_out_spinning(Plan& plan, std::optional<double> most) {
+  if (!most) return;
+  if (!(*most >= 0 && *most <= 1))
+    throw StartError("max_spin_cpu=" + std::to_string(*most) +
+                     " is no part of a core; it takes a number from 0 to 1");
+  for (LaneSpec& lane : plan.lanes) lane.spin_share = *most / static_cast<double>(plan.lanes.size());
+}
+
 void check_cpus(const std::string& who, const Cpus& cpus) {
   const Cpus allowed = allowed_cpus();
   for (const unsigned cpu : cpus)
@@ -102,7 +111,8 @@ void check_that_a_cpu_stays_free(const Plan& plan) {
   }
   if (!last || !std::ranges::includes(taken, allowed_cpus())) return;
   throw StartError(name_of(plan, *last) + " and others with a real-time priority that never sleep would take all CPUs" +
-                   " (" + cpus_text(allowed_cpus()) + "), and the machine would hang; leave one free, or take wait=adaptive");
+                   " (" + cpus_text(allowed_cpus()) +
+                   "), and the machine would hang; leave one free, or take wait=adaptive");
 }
 
 // A program that an element starts does not inherit the priority; the main lane's thread could not give that up again.
@@ -128,6 +138,7 @@ void set_cpus(const Cpus& cpus, const std::string& who) {
 
 void place_lanes(Plan& plan, const Pipeline& pipeline, const Options& options) {
   for (LaneSpec& lane : plan.lanes) lane.wait = options.wait;
+  share_out_spinning(plan, options.max_spin_cpu);
   LaneSpec& main = plan.lanes[kMainLane];
   check_cpus("main_cpu=", options.main_cpu);
   main.cpus = sorted(options.main_cpu);

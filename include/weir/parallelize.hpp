@@ -36,6 +36,9 @@ struct Options {
   /// Payload memory that each lane may lend at most, in bytes; committed as it is used. 0: a quarter of the memory.
   std::size_t arena_bytes = 0;
   Wait wait = Wait::adaptive;  ///< of lanes whose elements say nothing
+  /// How much of one core all lanes together may spin in vain, 0 to 1, where they wait adaptively: beyond that they park
+  /// at once. Each lane has an equal part. Nothing: as it pays, some 50 us a wait at most.
+  std::optional<double> max_spin_cpu = {};
   /// On how many threads the workers in threads begin; 0: as many as the main lane leaves of the cores. Workers next
   /// to each other share one. One whose polls prove to be long, or block, gets a thread of its own. A number as large
   /// as that of the workers gives each its own from the start. Workers that ask for CPUs or a way to wait (see

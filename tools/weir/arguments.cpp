@@ -89,6 +89,7 @@ class CommandLine {
     };
     add_setting("threads", "N", "threads that workers in threads share at first; 0: as many as there are cores left");
     add_setting("wait", "HOW", "how lanes wait whose elements do not say: adaptive, spin, yield or park");
+    add_setting("max-spin-cpu", "PART", "part of a core, 0 to 1, that adaptive waits may spin in vain, all together");
     add_setting("main-cpu", "CPUS", "CPUs of the main lane's thread, such as 0,2-3");
     add_setting("main-realtime", "PRIORITY", "SCHED_FIFO priority of the main lane's thread, 1 to 99");
   }

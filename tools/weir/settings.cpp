@@ -64,6 +64,7 @@ void put_option(Options& options, const std::string& name, const weir::Value& va
   if (name == "mode") options.mode = mode_from(text_of(value));
   if (name == "threads") options.threads = count_of(value);
   if (name == "wait") options.wait = *wait_from(text_of(value));
+  if (name == "max_spin_cpu") options.max_spin_cpu = std::get<double>(value);
   if (name == "main_cpu") options.main_cpu = cpus_from(text_of(value));
   if (name == "main_realtime") options.main_realtime = static_cast<int>(count_of(value));
 }
@@ -140,6 +141,11 @@ const std::vector<Parameter>& pipeline_parameters() {
        .help = "how lanes wait for frames and for room",
        .fallback = std::string(to_string(Options{}.wait)),
        .choices = kWaits},
+      {.name = "max_spin_cpu",
+       .type = ParameterType::real,
+       .help = "part of one core that adaptive waits may spin in vain, all together; else as it pays",
+       .min = 0,
+       .max = 1},
       {.name = "main_cpu",
        .type = ParameterType::text,
        .help = "CPUs that the main lane's thread runs on, such as 0,2-3; else any"},
