@@ -348,6 +348,12 @@ class Planner {
 
 }  // namespace
 
+std::string_view kind_of(const Plan& plan, const PlannedLink& link) noexcept {
+  if (link.inside_lane()) return "same lane";
+  const auto in_process = [&](std::uint32_t lane) { return plan.lanes[lane].mode == Mode::process; };
+  return in_process(link.producer_lane) || in_process(link.consumer_lane) ? "process ring" : "thread ring";
+}
+
 Plan make_plan(const Pipeline& pipeline, const Options& options, Mode default_mode,
                const std::vector<SharedBlockSpec>& shared_blocks) {
   return Planner(pipeline, options, default_mode, shared_blocks).make();

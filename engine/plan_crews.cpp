@@ -1,6 +1,7 @@
 // Which thread lanes begin on one thread. Lanes that ask for the same place are a kind; a thread has lanes of one kind.
 #include <algorithm>
 #include <map>
+#include <string>
 #include <tuple>
 
 #include "engine/cores.hpp"
@@ -29,6 +30,7 @@ class CrewPlanner {
     if (kinds_.empty()) return;
     share_out_threads();
     for (const Kind& kind : kinds_) cut(kind);
+    plan_.threads_why = reason();
   }
 
  private:
@@ -66,8 +68,18 @@ class CrewPlanner {
 
   [[nodiscard]] std::size_t wanted_threads() const {
     if (options_.threads != 0) return options_.threads;
-    const std::size_t others = plan_.islands.empty() && plan_.lanes[kMainLane].workers.empty() ? 0 : 1;
-    return std::max<std::size_t>(usable_cores(), others + 1) - others;
+    const std::size_t others = main_lane_works() ? 1 : 0;
+    return std::max<std::size_t>(cores_, others + 1) - others;
+  }
+  [[nodiscard]] bool main_lane_works() const {
+    return !plan_.islands.empty() || !plan_.lanes[kMainLane].workers.empty();
+  }
+
+  [[nodiscard]] std::string reason() const {
+    if (!shm::Doorbell::can_park_on_several()) return "this kernel lets a thread sleep on one bell only";
+    if (options_.threads != 0) return "threads=" + std::to_string(options_.threads) + " by hand";
+    return std::to_string(cores_) + (cores_ == 1 ? " core" : " cores") +
+           (main_lane_works() ? ", 1 for the main lane" : "");
   }
 
   // The lanes are in topological order, so that to cut the list is to cut the graph; each cut is made where the fewest
@@ -109,6 +121,7 @@ class CrewPlanner {
   const Options& options_;
   std::vector<Kind> kinds_;
   std::size_t thread_lanes_ = 0;
+  const std::size_t cores_ = usable_cores();
 };
 
 }  // namespace

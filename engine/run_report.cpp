@@ -118,7 +118,7 @@ void Run::report_links() {
     const PlannedLink& link = plan_.links[i];
     const LinkCounters& out = counters(link.producer_lane, i);
     const LinkCounters& in = counters(link.consumer_lane, i);
-    LinkReport report{link.source, link.sink, "same lane", link.capacity};
+    LinkReport report{link.source, link.sink, std::string(kind_of(plan_, link)), link.capacity};
     report.produced = out.produced.load(std::memory_order_relaxed);
     report.delivered = in.delivered.load(std::memory_order_relaxed);
     report.samples = in.samples.load(std::memory_order_relaxed);
@@ -126,9 +126,6 @@ void Run::report_links() {
     report.dropped = out.dropped.load(std::memory_order_relaxed);
     report.left = in.left.load(std::memory_order_relaxed);
     if (!link.inside_lane()) {
-      const bool process = plan_.lanes[link.producer_lane].mode == Mode::process ||
-                           plan_.lanes[link.consumer_lane].mode == Mode::process;
-      report.kind = process ? "process ring" : "thread ring";
       // A lane that was killed left no figures: the ring itself tells.
       const shm::Segment& segment = memory_->rings.at(i);
       const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size());

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "weir/explain.hpp"
 #include "weir/export.hpp"
 #include "weir/pipeline.hpp"
 #include "weir/report.hpp"
@@ -78,6 +79,9 @@ class WEIR_API Parallelize {
   SharedBlock to_shm(std::string_view name, std::span<const T> items, Dict metadata = {}) {
     return to_shm(name, std::as_bytes(items), std::move(metadata));
   }
+
+  /// Where everything would lie, and why, as a run would plan it now. Starts nothing. Throws GraphError, StartError.
+  [[nodiscard]] Explanation explain() const;
 
   /// Runs to the end of all streams, the main lane on this thread. Throws the first error: GraphError, StartError,
   /// SpecError, PayloadError, WorkerError, WorkerCrashed, WorkerStuck; what else happened is in report().errors.

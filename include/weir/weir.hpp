@@ -7,6 +7,7 @@
 #include "weir/element.hpp"
 #include "weir/error.hpp"
 #include "weir/event.hpp"
+#include "weir/explain.hpp"
 #include "weir/frame.hpp"
 #include "weir/groups.hpp"
 #include "weir/pad.hpp"

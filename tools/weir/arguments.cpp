@@ -33,6 +33,7 @@ class CommandLine {
     add("inspect", Command::inspect, "lists the elements, or the pads and parameters of one");
     add("check", Command::check, "says what is wrong with a pipeline, without running it");
     add("dot", Command::dot, "draws a pipeline: Graphviz text on the standard output");
+    add("explain", Command::explain, "says where each element and each link would lie, and why, without running them");
     add("bench", Command::bench, "measures weir beside what one would use instead; see weir bench --help");
     add("doctor", Command::doctor,
         "looks at this machine as one who needs low latency does, and says what to change");
@@ -43,12 +44,13 @@ class CommandLine {
       else if (command != Command::bench && command != Command::doctor)
         add_pipeline(*app);
       if (command == Command::run) add_run_options(*app);
+      if (command == Command::explain) add_explain_options(*app);
       app->set_version_flag("--version", "weir " + version_text(), "prints the version");
     }
   }
 
   Arguments read(int argc, char** argv) {
-    if (argc < 2) throw UsageError("which of run, inspect, check, dot, bench, doctor? See weir --help");
+    if (argc < 2) throw UsageError("which of run, inspect, check, dot, explain, bench, doctor? See weir --help");
     refuse_unknown_command(argv[1]);
     try {
       app_.parse(argc, argv);
@@ -61,6 +63,7 @@ class CommandLine {
     for (const auto& [command, app] : commands_)
       if (app->parsed()) arguments_.command = command;
     arguments_.pipeline = join_words(words_);
+    if (as_json_) arguments_.json = "-";
     return std::move(arguments_);
   }
 
@@ -92,6 +95,11 @@ class CommandLine {
     add_setting("max-spin-cpu", "PART", "part of a core, 0 to 1, that adaptive waits may spin in vain, all together");
     add_setting("main-cpu", "CPUS", "CPUs of the main lane's thread, such as 0,2-3");
     add_setting("main-realtime", "PRIORITY", "SCHED_FIFO priority of the main lane's thread, 1 to 99");
+  }
+
+  void add_explain_options(CLI::App& app) {
+    add_placement_options(app);
+    app.add_flag("--json", as_json_, "as JSON (docs/explain.md)");
   }
 
   void add_run_options(CLI::App& app) {
@@ -140,6 +148,7 @@ class CommandLine {
   std::vector<std::pair<Command, CLI::App*>> commands_;
   Arguments arguments_;
   std::vector<std::string> words_;
+  bool as_json_ = false;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ enum class Command {
   inspect,
   check,
   dot,
+  explain,
   bench,   ///< a program of its own; main() hands over before anything is read
   doctor,
 };
@@ -28,7 +29,7 @@ struct Arguments {
   std::string mode;
   bool compare = false;
   int rounds = 0;  ///< 0: not said
-  std::string json;
+  std::string json;  ///< of explain as well
   std::string memory;
   bool progress = false;
   bool no_progress = false;

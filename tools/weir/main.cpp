@@ -5,10 +5,12 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #include "tools/weir/description_parts.hpp"
 #include "tools/weir/doctor.hpp"
 #include "tools/weir/exit_code.hpp"
+#include "tools/weir/explain.hpp"
 #include "tools/weir/inspect.hpp"
 #include "tools/weir/messages.hpp"
 #include "tools/weir/numbers.hpp"
@@ -134,6 +137,15 @@ ExitCode dot_command(const Arguments& arguments) {
   return print(build_pipeline(read_description(arguments.pipeline, arguments.overrides))->to_dot(), kOk);
 }
 
+ExitCode explain_command(const Arguments& arguments) {
+  const Description description = described(arguments);
+  const std::unique_ptr<Pipeline> pipeline = build_pipeline(description);
+  Options options = options_of(description);
+  options.mode = asked_mode(arguments).value_or(options.mode.value_or(Mode::process));
+  const Explanation explanation = Parallelize(*pipeline, std::move(options)).explain();
+  return print(arguments.json.empty() ? to_text(explanation) : to_json(explanation, arguments.pipeline), kOk);
+}
+
 ExitCode inspect_command(const std::string& element) {
   if (element.empty()) return print(list_elements(), kOk);
   if (const ElementType* type = find_element_type(element)) return print(describe_element(*type), kOk);
@@ -163,6 +175,8 @@ ExitCode execute(const Arguments& arguments) {
       return check_command(arguments);
     case Command::dot:
       return dot_command(arguments);
+    case Command::explain:
+      return explain_command(arguments);
     case Command::doctor:
       return print(to_text(examine()), kOk);
     case Command::bench:  // main() has handed over already
