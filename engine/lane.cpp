@@ -59,6 +59,11 @@ void Lane::release_all() noexcept {
   for (Inlet& inlet : inlets_) inlet.release();
 }
 
+void Lane::note_wait() noexcept {
+  for (Inlet& inlet : inlets_) inlet.note_wait();
+  for (Outlet& outlet : outlets_) outlet.note_wait();
+}
+
 bool Lane::poll(Task& task) {
   const Poll result = task.poll();
   if (result == Poll::finished) task.finished = true;

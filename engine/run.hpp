@@ -157,6 +157,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void write_report();
   void report_links();
   void report_elements();
+  void report_bottleneck();
 
   Pipeline& pipeline_;
   Options options_;
