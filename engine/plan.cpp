@@ -1,6 +1,8 @@
 #include "engine/plan.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
@@ -25,6 +27,8 @@ struct Node {
   std::uint32_t worker_depth = 0;
   [[nodiscard]] bool on_main() const noexcept { return (main_sinks && !element->sink_pads().empty()) || (main_sources && !element->source_pads().empty()); }
 };
+
+constexpr std::uint32_t kMostFrames = 1 << 24;  // of a queue
 
 class Planner {
  public:
@@ -188,15 +192,29 @@ class Planner {
     return from.main_sources && to.main_sinks && from.depth == to.depth;
   }
 
+  /// Of a queue of this element that takes what the pad gives.
+  static std::uint32_t capacity_of(const Element& element, const SourcePad& source) {
+    if (!element.options().queue_time) return static_cast<std::uint32_t>(element.options().queue_maxsize);
+    const auto rate = source.element().frame_rate(source);
+    if (!rate || !(*rate > 0))
+      throw GraphError("element '" + element.name() + "': queue_time= can't be kept, as '" + source.element().name() +
+                       "' does not know before the run how many frames a second '" + source.name() +
+                       "' gives; say how many frames a queue holds (queue_maxsize, queue=) instead");
+    const double frames = std::ceil(*rate * std::chrono::duration<double>(*element.options().queue_time).count());
+    if (!(frames <= kMostFrames))
+      throw GraphError("element '" + element.name() + "': queue_time= is longer than the " +
+                       std::to_string(kMostFrames) + " frames that a queue can hold; take less");
+    return std::max(static_cast<std::uint32_t>(frames), 1u);
+  }
+
   void link_pads() {
     for (Node& to : nodes_) {
       for (SinkPad& pad : to.element->sink_pads()) {
         SourcePad& source = *pad.source();
         const Node& from = node(source.element());
         if (same_turn(from, to)) continue;
-        const auto limit = [](const Element& e) { return e.options().queue_maxsize; };
         PlannedLink link{source.name(), pad.name(),
-                         static_cast<std::uint32_t>(limit(to.worker && !to.main_sinks ? *to.element : *from.element))};
+                         capacity_of(to.worker && !to.main_sinks ? *to.element : *from.element, source)};
         link.producer_lane = from.main_sources ? kMainLane : from.lane;
         link.consumer_lane = to.main_sinks ? kMainLane : to.lane;
         link.from_source = from.element->sink_pads().empty();
@@ -216,6 +234,9 @@ class Planner {
       if (!n.worker) continue;
       Element& e = *n.element;
       PlannedWorker& worker = plan_.workers[n.worker_index];
+      if (n.on_main() && e.options().queue_time)
+        throw GraphError("element '" + e.name() + "': queue_time= can't be kept, as it puts frames into its worker's " +
+                         "queues by hand; say how many frames they hold (queue_maxsize, queue=) instead");
       const auto capacity = static_cast<std::uint32_t>(e.options().queue_maxsize);
       const auto to_worker = [&](const std::string& pad) {
         return add_link({e.name() + ":in_queue:" + pad, e.name() + ":worker:" + pad, capacity, kMainLane, n.lane, false, false, true});

@@ -1,4 +1,6 @@
 // What a plan looks like in words: where links and lanes lie, and why, before anything runs.
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,7 @@
 #include "elements_for_tests.hpp"
 #include "engine/cores.hpp"
 #include "shm/doorbell.hpp"
+#include "watch.hpp"
 
 using namespace weir;
 using namespace weir::test;
@@ -89,6 +92,45 @@ TEST_F(Explained, LanesSayWhatIsOnThem) {
   EXPECT_THAT(lanes[1].elements, ElementsAre("a"));
   EXPECT_EQ(lanes[1].wait, Wait::yield);
   EXPECT_THAT(lanes[1].cpus, IsEmpty());
+}
+
+/// Ten frames a second.
+class TenASecond : public MainSource {
+ public:
+  using MainSource::MainSource;
+  std::optional<double> frame_rate(const SourcePad&) const override { return 10; }
+};
+/// Gives a frame for each that it takes.
+class OneForOne : public AddOne {
+ public:
+  using AddOne::AddOne;
+  std::optional<double> frame_rate(const SourcePad&) const override { return frame_rate_of_input(); }
+};
+
+TEST_F(Explained, QueuesLimitedByTimeHoldWhatComesInIt) {
+  auto& source = pipeline_.emplace<TenASecond>({.name = "source", .source_pads = {"out"}}, 1);
+  const auto add = [&](const char* name, std::chrono::milliseconds time) -> Element& {
+    return pipeline_.emplace<OneForOne>(
+        {.name = name, .sink_pads = {"in"}, .source_pads = {"out"}, .queue_time = time});
+  };
+  Element& a = add("a", std::chrono::milliseconds(1250));
+  Element& b = add("b", std::chrono::milliseconds(1));
+  auto& plain = pipeline_.emplace<AddOne>({.name = "plain", .sink_pads = {"in"}, .source_pads = {"out"}});
+  auto& sink = pipeline_.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+  pipeline_.connect(source, a);
+  pipeline_.connect(a, b);
+  pipeline_.connect(b, plain);
+  pipeline_.connect(plain, sink);
+  EXPECT_EQ(link_to("a:snk:in", {.mode = Mode::thread}).capacity, 13u);
+  EXPECT_EQ(link_to("b:snk:in", {.mode = Mode::thread}).capacity, 1u) << "through one that keeps the rate";
+}
+
+TEST_F(Explained, QueuesLimitedByTimeNeedARate) {
+  chain({.name = "a"}, {.name = "b", .queue_time = std::chrono::milliseconds(5)});
+  const auto error = thrown<GraphError>([&] { (void)link_to("b:snk:in", {.mode = Mode::thread}); });
+  EXPECT_STREQ(error->what(),
+               "element 'b': queue_time= can't be kept, as 'a' does not know before the run how many frames a second "
+               "'a:src:out' gives; say how many frames a queue holds (queue_maxsize, queue=) instead");
 }
 
 TEST_F(Explained, TurnsOfTheMainLaneQueueNothing) {

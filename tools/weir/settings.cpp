@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tools/weir/description_parts.hpp"
+#include "tools/weir/numbers.hpp"
 #include "tools/weir/suggest.hpp"
 
 namespace weir::tool {
@@ -54,6 +55,7 @@ std::size_t count_of(const weir::Value& value) { return static_cast<std::size_t>
 void put_common(ElementOptions& options, const std::string& name, const weir::Value& value) {
   if (name == "mode") options.mode = mode_from(text_of(value));
   if (name == "queue") options.queue_maxsize = count_of(value);
+  if (name == "queue_time") options.queue_time = time_from(text_of(value));
   if (name == "lane") options.lane = count_of(value);
   if (name == "wait") options.wait = wait_from(text_of(value));
   if (name == "cpu") options.cpu = cpus_from(text_of(value));
@@ -103,6 +105,9 @@ const std::vector<Parameter>& common_parameters() {
        .fallback = static_cast<std::int64_t>(ElementOptions{}.queue_maxsize),
        .min = 1,
        .max = 1 << 24},
+      {.name = "queue_time",
+       .type = ParameterType::text,
+       .help = "instead of queue: as many frames as come in that time, such as 50ms, where the rate is known"},
       {.name = "lane",
        .type = ParameterType::integer,
        .help = "workers of one mode with the same number share a lane; else each has its own",
