@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <set>
+#include <string>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -25,11 +27,14 @@ using tool::Setting;
 
 constexpr std::chrono::seconds kLimit{120};
 
+/// What belongs to a lane, which here is another one in each placement.
+const std::set<std::string> kPlacing{"lane", "cpu", "wait", "realtime"};
+
 /// Without what the user said about lanes and modes, but for what has to stay on the main lane.
 Description unplaced(Description description) {
   for (ElementDescription& element : description.elements)
     std::erase_if(element.settings, [](const Setting& setting) {
-      return setting.name == "lane" || (setting.name == "mode" && setting.text != to_string(Mode::main));
+      return kPlacing.contains(setting.name) || (setting.name == "mode" && setting.text != to_string(Mode::main));
     });
   return description;
 }

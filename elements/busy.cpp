@@ -31,6 +31,7 @@ void burn(double us) noexcept {
 class Busy : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
+  [[nodiscard]] std::optional<double> frame_rate(const SourcePad&) const override { return frame_rate_of_input(); }
   static void sub_process_internal(WorkerContext& ctx) {
     auto frame = ctx.inq().get();
     if (!frame) return;

@@ -19,6 +19,7 @@ struct Factor {
 class Gain : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
+  [[nodiscard]] std::optional<double> frame_rate(const SourcePad&) const override { return frame_rate_of_input(); }
   static void sub_process_internal(WorkerContext& ctx) {
     auto frame = ctx.inq().get();
     if (!frame) return;

@@ -86,6 +86,7 @@ class Meters {
 class Level : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
+  [[nodiscard]] std::optional<double> frame_rate(const SourcePad&) const override { return frame_rate_of_input(); }
   static void sub_process_internal(WorkerContext& ctx) {
     auto& meters = ctx.state<Meters>(ctx);  // first of all: a path that can't be written shows at once
     auto frame = ctx.inq().get();

@@ -116,6 +116,11 @@ void check(const Dict& parameters) {
 class RawSource : public ParallelizeSourceElement {
  public:
   using ParallelizeSourceElement::ParallelizeSourceElement;
+  [[nodiscard]] std::optional<double> frame_rate(const SourcePad&) const override {
+    const auto rate = worker_argdict.get<std::int64_t>("rate");
+    if (rate == 0) return std::nullopt;
+    return static_cast<double>(rate) / static_cast<double>(worker_argdict.get<std::int64_t>("block"));
+  }
   static void sub_process_internal(WorkerContext& ctx) {
     if (auto frame = ctx.state<Reader>(ctx).next()) ctx.outq().put(std::move(*frame));
   }

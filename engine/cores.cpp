@@ -31,6 +31,15 @@ unsigned cores_of_quota() noexcept {
 
 }  // namespace
 
+Cpus allowed_cpus() {
+  cpu_set_t set;
+  Cpus cpus;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
+  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  return cpus;
+}
+
 unsigned usable_cores() noexcept {
   cpu_set_t set;
   const unsigned allowed = ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;

@@ -28,6 +28,9 @@ class Crew {
   /// Polls until all lanes have ended, been handed over, or been taken away. True if all that ended were completed.
   bool run();
 
+  /// Of any of its lanes: all have the same place. Before run().
+  [[nodiscard]] const LaneSpec& spec() const noexcept { return lanes_.front()->spec(); }
+
   // For the supervisor, from its thread.
   struct Parted {
     Lane* inside = nullptr;  ///< the lane in whose poll the thread is; null: in none, so nothing was taken

@@ -54,6 +54,13 @@ auto& find_pad(Pads& pads, const Element& element, std::string_view name, const 
 
 }  // namespace
 
+std::optional<double> Element::frame_rate(const SourcePad&) const { return std::nullopt; }
+
+std::optional<double> Element::frame_rate_of_input() const {
+  const SourcePad* source = sink_pads_.empty() ? nullptr : sink_pads_.front().source();
+  return source ? source->element().frame_rate(*source) : std::nullopt;
+}
+
 Element::Element(ElementOptions options) : options_(std::move(options)), internal_pad_(*this) {
   if (options_.name.empty() || options_.name.find(':') != std::string::npos)
     throw GraphError("'" + options_.name + "' can't be an element's name; it must not be empty or contain ':'");

@@ -170,6 +170,7 @@ void Inlet::leave() noexcept {
 void Inlet::publish_counters() noexcept {
   counters_->delivered.store(taken_, std::memory_order_relaxed);
   counters_->samples.store(samples_ + taken_, std::memory_order_relaxed);
+  counters_->empty.store(waits_, std::memory_order_relaxed);
   counters_->left.store(discarded_ + (local_ ? local_->size() : 0), std::memory_order_relaxed);
 }
 
@@ -325,6 +326,7 @@ void Outlet::publish_counters() noexcept {
     link.counters->produced.store((link.local ? link.local->produced() : link.ring.produced()) + link.dropped,
                                   std::memory_order_relaxed);
     link.counters->dropped.store(link.dropped, std::memory_order_relaxed);
+    link.counters->full.store(link.waits, std::memory_order_relaxed);
     link.counters->copies.store(link.copies, std::memory_order_relaxed);
   }
 }

@@ -134,6 +134,8 @@ class Inlet {
   }
   /// The consumer has ended: what is queued, and what still comes, stays.
   void leave() noexcept;
+  /// The lane is about to wait: counts if this is what it may wait for.
+  void note_wait() noexcept { waits_ += !has_frame() && !drained(); }
   void publish_counters() noexcept;
 
   [[nodiscard]] bool is_local() const noexcept { return local_ != nullptr; }
@@ -181,6 +183,7 @@ class Inlet {
   std::uint64_t samples_ = 0;  // less one for each frame taken: that is what everyday frames have
   std::uint64_t everyday_shape_ = detail::kNoShape;
   std::uint32_t everyday_type_ = 0;
+  std::uint64_t waits_ = 0;  // that found it empty
   std::uint64_t spec_ = 0;
   std::uint16_t channels_ = 0;
   bool at_eos_ = false;
@@ -196,6 +199,7 @@ class Outlet {
     shm::Doorbell consumer_bell;
     std::uint64_t copies = 0;
     std::uint64_t dropped = 0;  // put after the consumer had ended
+    std::uint64_t waits = 0;    // of the lane, that found it full
     [[nodiscard]] bool gone() const noexcept { return local ? local->consumer_gone() : ring.consumer_gone(); }
     [[nodiscard]] bool has_room() noexcept {
       return (local ? local->has_room() : ring.has_room()) || gone();
@@ -248,6 +252,10 @@ class Outlet {
   [[nodiscard]] std::uint64_t given() const noexcept { return given_; }
   [[nodiscard]] const std::string& pad() const noexcept { return pad_; }
   [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
+  /// The lane is about to wait: counts the links that it may wait for.
+  void note_wait() noexcept {
+    for (Link& link : links_) link.waits += !closed_ && !link.has_room();
+  }
   void publish_counters() noexcept;
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
   std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS

@@ -12,7 +12,7 @@ Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
       control_(control),
       bell_(bell_of(spec.lane)),
       arena_(memory.arenas.at(spec.lane), spec.lane),
-      waiter_(spec.wait, spec.crowded ? 2'000 : 20'000) {
+      waiter_(spec.wait, spec.crowded ? 2'000 : 20'000, spec.spin_share) {
   for (std::uint32_t lane : spec.arenas) arenas_.set(lane, memory.arenas.at(lane));
   for (const LinkEnd& end : spec.ends)
     local_of_end_.push_back(end.produces && end.consumes ? &locals_.emplace_back(end.capacity) : nullptr);
@@ -57,6 +57,11 @@ Outlet& Lane::add_outlet(const std::vector<std::uint32_t>& links, const std::str
 
 void Lane::release_all() noexcept {
   for (Inlet& inlet : inlets_) inlet.release();
+}
+
+void Lane::note_wait() noexcept {
+  for (Inlet& inlet : inlets_) inlet.note_wait();
+  for (Outlet& outlet : outlets_) outlet.note_wait();
 }
 
 bool Lane::poll(Task& task) {

@@ -87,6 +87,8 @@ class Lane {
   /// Ends it; true if all tasks had finished.
   bool conclude() noexcept;
   void release_all() noexcept;
+  /// It is about to wait: its ends count what for.
+  void note_wait() noexcept;
   /// When a task asked to be polled again even if nothing comes.
   [[nodiscard]] const shm::Deadline& wake_time() const noexcept { return wake_at_; }
   [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
@@ -124,6 +126,7 @@ class Lane {
   template <class Ready>
   bool wait(Ready&& ready, const shm::Deadline& deadline) {
     release_all();
+    note_wait();
     return waiter_.wait({&bell_, 1}, ready, deadline);
   }
 

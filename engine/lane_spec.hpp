@@ -64,6 +64,9 @@ struct LaneSpec {
   std::uint64_t arena_limit = 0;
   shm::Barrier barrier = shm::Barrier::fence;
   Wait wait = Wait::adaptive;
+  double spin_share = 1;  ///< of the wall time, that adaptive waits may spin in vain
+  Cpus cpus;  ///< that its thread or process runs on; empty: any
+  std::uint32_t priority = 0;  ///< of SCHED_FIFO; 0: scheduled as usual
   bool measure_latency = false;
   bool several_processes = false;
   bool crowded = false;  ///< more lanes than cores

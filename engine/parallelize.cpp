@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "engine/explain.hpp"
 #include "engine/run.hpp"
 
 namespace weir {
@@ -25,6 +26,10 @@ Parallelize::~Parallelize() {
 
 SharedBlock Parallelize::to_shm(std::string_view name, std::span<const std::byte> bytes, Dict metadata) {
   return run_->to_shm(name, bytes, std::move(metadata));
+}
+
+Explanation Parallelize::explain() const {
+  return engine::explain(engine::make_plan(pipeline_, options_, default_mode(), {}), pipeline_);
 }
 
 void Parallelize::run() {

@@ -1,12 +1,14 @@
 #include "engine/plan.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
 
 #include "engine/cores.hpp"
-#include "shm/doorbell.hpp"
+#include "engine/placement.hpp"
 #include "shm/segment.hpp"
 
 namespace weir::engine {
@@ -26,6 +28,8 @@ struct Node {
   [[nodiscard]] bool on_main() const noexcept { return (main_sinks && !element->sink_pads().empty()) || (main_sources && !element->source_pads().empty()); }
 };
 
+constexpr std::uint32_t kMostFrames = 1 << 24;  // of a queue
+
 class Planner {
  public:
   Planner(const Pipeline& pipeline, const Options& options, Mode default_mode,
@@ -41,7 +45,8 @@ class Planner {
     link_element_queues();
     plan_islands();
     finish_lanes();
-    plan_crews();
+    place_lanes(plan_, pipeline_, options_);
+    plan_crews(plan_, options_);
     return std::move(plan_);
   }
 
@@ -187,15 +192,29 @@ class Planner {
     return from.main_sources && to.main_sinks && from.depth == to.depth;
   }
 
+  /// Of a queue of this element that takes what the pad gives.
+  static std::uint32_t capacity_of(const Element& element, const SourcePad& source) {
+    if (!element.options().queue_time) return static_cast<std::uint32_t>(element.options().queue_maxsize);
+    const auto rate = source.element().frame_rate(source);
+    if (!rate || !(*rate > 0))
+      throw GraphError("element '" + element.name() + "': queue_time= can't be kept, as '" + source.element().name() +
+                       "' does not know before the run how many frames a second '" + source.name() +
+                       "' gives; say how many frames a queue holds (queue_maxsize, queue=) instead");
+    const double frames = std::ceil(*rate * std::chrono::duration<double>(*element.options().queue_time).count());
+    if (!(frames <= kMostFrames))
+      throw GraphError("element '" + element.name() + "': queue_time= is longer than the " +
+                       std::to_string(kMostFrames) + " frames that a queue can hold; take less");
+    return std::max(static_cast<std::uint32_t>(frames), 1u);
+  }
+
   void link_pads() {
     for (Node& to : nodes_) {
       for (SinkPad& pad : to.element->sink_pads()) {
         SourcePad& source = *pad.source();
         const Node& from = node(source.element());
         if (same_turn(from, to)) continue;
-        const auto limit = [](const Element& e) { return e.options().queue_maxsize; };
         PlannedLink link{source.name(), pad.name(),
-                         static_cast<std::uint32_t>(limit(to.worker && !to.main_sinks ? *to.element : *from.element))};
+                         capacity_of(to.worker && !to.main_sinks ? *to.element : *from.element, source)};
         link.producer_lane = from.main_sources ? kMainLane : from.lane;
         link.consumer_lane = to.main_sinks ? kMainLane : to.lane;
         link.from_source = from.element->sink_pads().empty();
@@ -215,6 +234,9 @@ class Planner {
       if (!n.worker) continue;
       Element& e = *n.element;
       PlannedWorker& worker = plan_.workers[n.worker_index];
+      if (n.on_main() && e.options().queue_time)
+        throw GraphError("element '" + e.name() + "': queue_time= can't be kept, as it puts frames into its worker's " +
+                         "queues by hand; say how many frames they hold (queue_maxsize, queue=) instead");
       const auto capacity = static_cast<std::uint32_t>(e.options().queue_maxsize);
       const auto to_worker = [&](const std::string& pad) {
         return add_link({e.name() + ":in_queue:" + pad, e.name() + ":worker:" + pad, capacity, kMainLane, n.lane, false, false, true});
@@ -315,56 +337,12 @@ class Planner {
       lane.neighbours.assign(neighbours.begin(), neighbours.end());
       lane.arenas = upstream_of(lane.lane);
       lane.arena_limit = limit;
-      lane.wait = options_.wait;
       lane.measure_latency = options_.measure_latency;
       lane.several_processes = plan_.several_processes;
       lane.crowded = plan_.lanes.size() > cores;
       lane.modules = options_.worker_modules;
       lane.shared_blocks = shared_blocks_;
     }
-  }
-
-  // --- which thread lanes begin on one thread
-
-  // As many threads as the main lane leaves of the cores. The lanes are in topological order, so that to cut the list
-  // is to cut the graph; each cut is made where the fewest links cross it.
-  void plan_crews() {
-    std::vector<std::uint32_t> lanes;
-    std::size_t others = plan_.islands.empty() && plan_.lanes[kMainLane].workers.empty() ? 0 : 1;
-    for (const LaneSpec& lane : plan_.lanes)
-      if (lane.mode == Mode::thread) lanes.push_back(lane.lane);
-    const std::size_t cores = usable_cores();
-    std::size_t threads = options_.threads != 0 ? options_.threads : std::max<std::size_t>(cores, others + 1) - others;
-    if (!shm::Doorbell::can_park_on_several()) threads = lanes.size();
-    threads = std::max(threads, lanes.size() / shm::Doorbell::kMostBells + 1);
-    if (lanes.empty()) return;
-    std::size_t begin = 0;
-    for (std::size_t left = std::min(threads, lanes.size()); left > 0; --left) {
-      const std::size_t end = left == 1 ? lanes.size() : cut_near(lanes, begin, begin + (lanes.size() - begin) / left, left);
-      plan_.crews.emplace_back(lanes.begin() + static_cast<std::ptrdiff_t>(begin),
-                               lanes.begin() + static_cast<std::ptrdiff_t>(end));
-      begin = end;
-    }
-  }
-
-  /// Where to end a crew that begins at `begin`: of the places near `ideal`, the one that the fewest links cross.
-  std::size_t cut_near(const std::vector<std::uint32_t>& lanes, std::size_t begin, std::size_t ideal, std::size_t crews) const {
-    const auto crossing = [&](std::size_t cut) {
-      const auto side = [&](std::uint32_t lane) {
-        const auto at = std::ranges::find(lanes, lane);
-        return at == lanes.end() ? -1 : at - lanes.begin() < static_cast<std::ptrdiff_t>(cut) ? 0 : 1;
-      };
-      return std::ranges::count_if(plan_.links, [&](const PlannedLink& link) {
-        const int from = side(link.producer_lane), to = side(link.consumer_lane);
-        return from >= 0 && to >= 0 && from != to;
-      });
-    };
-    const std::size_t slack = (ideal - begin) / 2;
-    std::size_t best = ideal;
-    for (std::size_t off = 1; off <= slack; ++off)
-      for (const std::size_t cut : {ideal - off, ideal + off})
-        if (cut > begin && cut + crews - 1 <= lanes.size() && crossing(cut) < crossing(best)) best = cut;
-    return best;
   }
 
   /// The lane itself first, then all whose blocks may reach it.
@@ -390,6 +368,12 @@ class Planner {
 };
 
 }  // namespace
+
+std::string_view kind_of(const Plan& plan, const PlannedLink& link) noexcept {
+  if (link.inside_lane()) return "same lane";
+  const auto in_process = [&](std::uint32_t lane) { return plan.lanes[lane].mode == Mode::process; };
+  return in_process(link.producer_lane) || in_process(link.consumer_lane) ? "process ring" : "thread ring";
+}
 
 Plan make_plan(const Pipeline& pipeline, const Options& options, Mode default_mode,
                const std::vector<SharedBlockSpec>& shared_blocks) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/lane_spec.hpp"
@@ -66,8 +68,12 @@ struct Plan {
   std::vector<PlannedWorker> workers;
   std::vector<IslandPlan> islands;
   std::vector<std::vector<std::uint32_t>> crews;  ///< thread lanes, by the thread that they begin on
+  std::string threads_why;  ///< why there are as many crews: "2 cores, 1 for the main lane"
   bool several_processes = false;
 };
+
+/// "same lane", "thread ring" or "process ring", as reports say it.
+[[nodiscard]] std::string_view kind_of(const Plan& plan, const PlannedLink& link) noexcept;
 
 /// Throws GraphError (from Pipeline::check), StartError.
 [[nodiscard]] Plan make_plan(const Pipeline& pipeline, const Options& options, Mode default_mode,

@@ -22,8 +22,8 @@ std::map<std::string, ElementType, std::less<>>& types() {
 }
 
 [[noreturn]] void refuse(std::string_view element, const Parameter& p, const Value& value, const std::string& allowed) {
-  throw ParameterError("element '" + std::string(element) + "': " + p.name + "=" + to_string(value) +
-                       " is not possible; it takes " + allowed);
+  const std::string owner = element.empty() ? "" : "element '" + std::string(element) + "': ";
+  throw ParameterError(owner + p.name + "=" + to_string(value) + " is not possible; it takes " + allowed);
 }
 
 std::string allowed_values(const Parameter& p) {

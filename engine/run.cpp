@@ -2,15 +2,25 @@
 #include "engine/run.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <ranges>
 
 #include <unistd.h>
+
+#include "engine/placement.hpp"
 
 namespace weir::engine {
 
 void Run::run_main_lane() {
   Lane& lane = *lanes_[kMainLane].lane;
   main_thread_id_ = std::this_thread::get_id();
+  std::optional<BorrowedPlace> place;
+  try {
+    place.emplace(plan_.lanes[kMainLane]);
+  } catch (const std::exception& error) {
+    add_error(std::current_exception(), error.what());
+    request_stop(options_.stop_timeout);
+  }
   main_completed_ = Crew({&lane}).run();
   // SYNC run.stopping (acquire): pairs with request_stop
   if (!main_completed_ && !stopping_.load(std::memory_order_acquire)) request_stop(options_.stop_timeout);

@@ -127,6 +127,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void start_lanes();
   void build_thread_lane(std::uint32_t lane);
   void start_crew(std::vector<Lane*> lanes);
+  void take_place_of(const Crew& crew);
   void start_crews();
   void watch_crews();
   void part_crews();
@@ -156,6 +157,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void write_report();
   void report_links();
   void report_elements();
+  void report_bottleneck();
 
   Pipeline& pipeline_;
   Options options_;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 #include <ranges>
+#include <set>
 
+#include "engine/bottleneck.hpp"
 #include "engine/run.hpp"
 
 namespace weir::engine {
@@ -98,6 +100,7 @@ void Run::write_report() {
   if (last != 0 && end_ns_ > last) report_.seconds_after_last = static_cast<double>(end_ns_ - last) * 1e-9;
   report_links();
   report_elements();
+  report_bottleneck();
 }
 
 void Run::report_links() {
@@ -118,17 +121,16 @@ void Run::report_links() {
     const PlannedLink& link = plan_.links[i];
     const LinkCounters& out = counters(link.producer_lane, i);
     const LinkCounters& in = counters(link.consumer_lane, i);
-    LinkReport report{link.source, link.sink, "same lane", link.capacity};
+    LinkReport report{link.source, link.sink, std::string(kind_of(plan_, link)), link.capacity};
     report.produced = out.produced.load(std::memory_order_relaxed);
     report.delivered = in.delivered.load(std::memory_order_relaxed);
     report.samples = in.samples.load(std::memory_order_relaxed);
     report.payload_copies = out.copies.load(std::memory_order_relaxed);
     report.dropped = out.dropped.load(std::memory_order_relaxed);
     report.left = in.left.load(std::memory_order_relaxed);
+    report.full = out.full.load(std::memory_order_relaxed);
+    report.empty = in.empty.load(std::memory_order_relaxed);
     if (!link.inside_lane()) {
-      const bool process = plan_.lanes[link.producer_lane].mode == Mode::process ||
-                           plan_.lanes[link.consumer_lane].mode == Mode::process;
-      report.kind = process ? "process ring" : "thread ring";
       // A lane that was killed left no figures: the ring itself tells.
       const shm::Segment& segment = memory_->rings.at(i);
       const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size());
@@ -176,6 +178,27 @@ void Run::report_elements() {
     }
     report_.elements.push_back(std::move(report));
   }
+}
+
+void Run::report_bottleneck() {
+  // The commands of a source and the results of a sink come when they come: nobody is slow who waits for them.
+  std::set<std::uint32_t> beside;
+  for (const PlannedWorker& worker : plan_.workers) {
+    const Element& element = *worker.element;
+    if (element.sink_pads().empty()) beside.insert(worker.element_outlets.begin(), worker.element_outlets.end());
+    if (element.source_pads().empty()) beside.insert(worker.element_inlets.begin(), worker.element_inlets.end());
+  }
+  std::vector<LinkWaits> links;
+  for (std::uint32_t i = 0; i < plan_.links.size(); ++i)
+    if (!beside.contains(i))
+      links.push_back({plan_.links[i].producer_lane, plan_.links[i].consumer_lane, report_.links[i].full,
+                       report_.links[i].empty});
+  const auto found = find_bottleneck(links);
+  if (!found) return;
+  Bottleneck bottleneck{plan_.lanes[found->lane].name, {}, found->waited_for, found->waited};
+  for (const ElementReport& element : report_.elements)
+    if (element.lane == bottleneck.lane) bottleneck.elements.push_back(element.name);
+  report_.bottleneck = std::move(bottleneck);
 }
 
 }  // namespace weir::engine

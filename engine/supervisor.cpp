@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/placement.hpp"
 #include "engine/run.hpp"
 
 namespace weir::engine {
@@ -118,6 +119,7 @@ void Run::start_crew(std::vector<Lane*> lanes) {
     run.thread = std::thread([self = shared_from_this(), &run, name, tell] {
       block_signals();
       name_thread(name);
+      self->take_place_of(run.crew);
       run.crew.run();
       tell(self->ended_crews_, &run);
     });
@@ -128,6 +130,15 @@ void Run::start_crew(std::vector<Lane*> lanes) {
       lanes_[lane->spec().lane].running = false;
       mark_terminated(lane->spec().lane);
     }
+    request_stop(options_.stop_timeout);
+  }
+}
+
+void Run::take_place_of(const Crew& crew) {
+  try {
+    take_place(crew.spec());
+  } catch (const std::exception& error) {
+    add_error(std::current_exception(), error.what());
     request_stop(options_.stop_timeout);
   }
 }

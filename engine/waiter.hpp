@@ -1,5 +1,5 @@
-// Waiter: how a thread of the engine waits, always in the same way: look, spin for as long as it has paid lately,
-// announce on the bells, look again, park. Used by one thread.
+// Waiter: how a thread of the engine waits, always in the same way: look, spin for as long as it has paid lately
+// (engine/spin_bound.hpp), announce on the bells, look again, park. Used by one thread.
 #pragma once
 
 #include <chrono>
@@ -8,6 +8,7 @@
 
 #include <sched.h>
 
+#include "engine/spin_bound.hpp"
 #include "shm/doorbell.hpp"
 #include "weir/parallelize.hpp"
 
@@ -23,7 +24,10 @@ inline void cpu_relax() noexcept {
 
 class Waiter {
  public:
-  Waiter(Wait strategy, std::uint32_t spin_ns) noexcept : strategy_(strategy), spin_ns_(spin_ns) {}
+  /// `spin_ns`: how long to spin until something has been learnt. `spin_share`: of the wall time, that spins may take
+  /// in vain.
+  Waiter(Wait strategy, std::uint32_t spin_ns, double spin_share) noexcept
+      : strategy_(strategy), bound_(std::chrono::nanoseconds(spin_ns), spin_share) {}
 
   /// Waits until `ready()` or the deadline; returns what ready() says last. Whatever may make it say yes has to ring
   /// one of the bells afterwards.
@@ -38,8 +42,7 @@ class Waiter {
         shm::Doorbell::retract(bells);
         return true;
       }
-      ++parks_;
-      const bool rung = shm::Doorbell::park(bells, deadline);
+      const bool rung = park(bells, deadline);
       if (ready()) return true;
       if (!rung) return false;
     }
@@ -49,30 +52,44 @@ class Waiter {
  private:
   [[nodiscard]] bool never_parks() const noexcept { return strategy_ == Wait::spin || strategy_ == Wait::yield; }
 
-  // How long to spin follows what spinning has brought: twice as long after a hit, half as long after a miss.
   template <class Ready>
   bool spin(Ready& ready, const shm::Deadline& deadline) {
-    constexpr std::uint32_t kShortest = 500, kLongest = 50'000;
-    const auto end = shm::Clock::now() + std::chrono::nanoseconds(spin_ns_);
+    const auto begin = last_look_ = shm::Clock::now();
+    const auto allowed = bound_.at(begin);
+    if (allowed.count() == 0 && !never_parks()) return false;
     for (;;) {
       for (int i = 0; i < 32; ++i) {
         if (ready()) {
-          if (spin_ns_ < kLongest) spin_ns_ *= 2;
+          bound_.hit();
           return true;
         }
         cpu_relax();
       }
       if (strategy_ == Wait::yield) ::sched_yield();
-      const auto now = shm::Clock::now();
-      if (deadline && now >= *deadline) return ready();
-      if (!never_parks() && now >= end) break;
+      last_look_ = shm::Clock::now();
+      if (deadline && last_look_ >= *deadline) return ready();
+      if (!never_parks() && last_look_ >= begin + allowed) break;
     }
-    if (spin_ns_ > kShortest) spin_ns_ /= 2;
+    bound_.missed(last_look_ - begin);
     return false;
   }
 
+  // A park costs what lies before and after the sleep: to announce it and to look again; to be woken up.
+  bool park(std::span<const shm::Doorbell> bells, const shm::Deadline& deadline) {
+    ++parks_;
+    if (strategy_ != Wait::adaptive) return shm::Doorbell::park(bells, deadline);
+    const auto asleep = shm::Clock::now();
+    const bool rung = shm::Doorbell::park(bells, deadline);
+    const auto awake = shm::Clock::now();
+    const auto woken = shm::Doorbell::woken(bells);  // another process may have written anything
+    if (rung && woken >= asleep && woken <= awake) bound_.parked((asleep - last_look_) + (awake - woken));
+    last_look_ = awake;
+    return rung;
+  }
+
   Wait strategy_;
-  std::uint32_t spin_ns_;
+  SpinBound bound_;
+  shm::Clock::time_point last_look_{};  // the clock as it was read last
   std::uint64_t parks_ = 0;
 };
 

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "engine/placement.hpp"
 #include "engine/run.hpp"
 
 namespace weir {
@@ -68,6 +69,7 @@ void find_functions(LaneSpec& spec) {
 void run_lane(Control& control) {
   LaneSpec spec = control.spec();
   ::prctl(PR_SET_NAME, ("weir:" + spec.name).substr(0, 15).c_str());
+  take_place(spec);
   if (spec.barrier != shm::Barrier::fence && shm::prepare_barrier(true) != spec.barrier)
     throw StartError("this process has no membarrier, though its parent has; is it under a seccomp filter?");
   load_modules(spec);

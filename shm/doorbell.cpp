@@ -116,7 +116,16 @@ bool Doorbell::park(std::span<const Doorbell> bells, const Deadline& deadline) n
   return rung;
 }
 
+Clock::time_point Doorbell::woken(std::span<const Doorbell> bells) noexcept {
+  std::uint64_t last = 0;
+  // relaxed: the acquire of `parked` in park() has made it visible
+  for (const Doorbell& bell : bells) last = std::max(last, bell.bell_->woken_ns.load(std::memory_order_relaxed));
+  return Clock::time_point(std::chrono::nanoseconds(static_cast<std::int64_t>(last)));
+}
+
 void Doorbell::wake() const noexcept {
+  const auto now = std::chrono::nanoseconds(Clock::now().time_since_epoch()).count();
+  bell_->woken_ns.store(static_cast<std::uint64_t>(now), std::memory_order_relaxed);  // the release below publishes it
   // SYNC bell.wake (release): what the ringer stored before is visible to the lane that sees the word cleared.
   if (bell_->parked.exchange(0, std::memory_order_acq_rel) != 0) futex_wake(bell_->parked, shared_, 1);
 }

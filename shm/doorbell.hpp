@@ -75,6 +75,8 @@ class Doorbell {
   /// Sleeps until one of at most kMostBells rings, and retracts the others; false at the deadline.
   static bool park(std::span<const Doorbell> bells, const Deadline& deadline) noexcept;
   static constexpr std::size_t kMostBells = 128;
+  /// When one of them was woken last; a figure, which a ringer in another process may have written.
+  [[nodiscard]] static Clock::time_point woken(std::span<const Doorbell> bells) noexcept;
 
  private:
   void wake() const noexcept;

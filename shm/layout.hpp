@@ -31,6 +31,8 @@ inline constexpr std::size_t kLine = 64;
 struct alignas(kLine) Bell {
   /// 1 while the lane sleeps or is about to. Set by the lane, cleared by whoever wakes it.
   std::atomic<std::uint32_t> parked{0};
+  /// When it was woken last, CLOCK_MONOTONIC in ns: what a wake-up costs. Set by whoever wakes it.
+  std::atomic<std::uint64_t> woken_ns{0};
 };
 static_assert(sizeof(Bell) == kLine && std::is_standard_layout_v<Bell>);
 

@@ -24,6 +24,7 @@ const std::vector<std::string> kTexts = {
     "a. ! m. ! b. ! m.  m name=m x name=a x name=b",
     R"(a s="" t="a b" u='"' v="300" w=300 x="true" y=true z=.5 a="a\n\t\\" b=9223372036854775808)",
     "a c=5. d=1e400 e=+0 f=-0.0 g=1E5 h=123456789012345678901234567890123456789 i=0.1e-5 j=#k l=é",
+    "threads=2 main_cpu=0,2-3 wait=park a ! b cpu=1 wait=spin",
     "z ! y   x ! w   y0. ! x0.   z0. ! w0.in",
 };
 

@@ -142,13 +142,22 @@ TEST(PipelineText, RefusesReferencesThatLeadNowhere) {
 }
 
 TEST(PipelineText, RefusesSettingsThatBelongToNoElement) {
-  EXPECT_TEXT_ERROR("x=1", "1:1", "no element before it");
   EXPECT_TEXT_ERROR("a ! x=1", "1:5", "no element before it");
   EXPECT_TEXT_ERROR("a ! b name=b   b. x=1", "1:19", "follows a reference");
   EXPECT_TEXT_ERROR("a type=b", "1:3", "'type' can't be set");
 }
 
+TEST(PipelineText, TakesSettingsBeforeTheFirstElementForThePipelines) {
+  const Description d = parse_text("threads=2 wait=park a threads=3 ! b");
+  ASSERT_EQ(d.settings.size(), 2U);
+  EXPECT_EQ(d.settings[0].value, Value(std::int64_t{2}));
+  EXPECT_EQ(d.settings[1].where, (Where{"pipeline text", 1, 11}));
+  EXPECT_EQ(d.elements[0].settings.size(), 1U);
+  EXPECT_TEXT_ERROR("x=1", "1:4", "no elements");
+}
+
 TEST(PipelineText, RefusesASettingGivenTwice) {
+  EXPECT_TEXT_ERROR("x=1 x=1 a", "1:5", "'x' is given twice");
   EXPECT_TEXT_ERROR("a x=1 y=2 x=1", "1:11", "'x' is given twice");
   EXPECT_TEXT_ERROR("a name=b name=c", "1:10", "'name' is given twice");
   EXPECT_EQ(parse_text("a x=1 a x=1").elements.size(), 2U);

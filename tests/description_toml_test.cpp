@@ -10,6 +10,16 @@
 namespace weir::tool {
 namespace {
 
+TEST(PipelineToml, HasSettingsOfThePipeline) {
+  const Description d = parse_toml("[pipeline]\nwait = \"park\"\nthreads = 2\n[[element]]\ntype = \"a\"\n", "p.toml");
+  ASSERT_EQ(d.settings.size(), 2U);
+  EXPECT_EQ(d.settings[0].name, "wait");
+  EXPECT_EQ(d.settings[1].where, (Where{"p.toml", 3, 1}));
+  EXPECT_EQ(d, parse_text("wait=park threads=2 a"));
+  EXPECT_TOML_ERROR("[[pipeline]]\nwait = \"park\"\n", "1:3", "write [pipeline]");
+  EXPECT_TOML_ERROR("pipeline = 3\n[[element]]\ntype = \"a\"\n", "1:12", "no table");
+}
+
 TEST(PipelineToml, ReadsElementsAndChains) {
   const Description d = parse_toml(kMainJobToml, "p.toml");
   EXPECT_EQ(names(d), "in bandpass0 out stft0 spectrogram0");

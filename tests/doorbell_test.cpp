@@ -255,7 +255,8 @@ TEST_P(DoorbellsOfTwoProcesses, LoseNoWakeUp) {
 
 // --- Cost
 
-/// How a child ends that rings under a filter which kills it at the first system call but its last.
+/// How a child ends that rings under a filter which kills it at the first system call but its last, and which takes the
+/// clock away from it.
 int status_of_ringing_without_system_calls(const Doorbell& doorbell) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -275,7 +276,7 @@ TEST_P(Doorbells, MakesNoSystemCallWhereNobodySleeps) {
   EXPECT_EQ(status_of_ringing_without_system_calls(rung), 0);
   doorbell_.announce();
   const int status = status_of_ringing_without_system_calls(rung);
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the filter would not have told";
+  EXPECT_TRUE(WIFSIGNALED(status)) << "the filter would not have told";
   doorbell_.retract();
 }
 

@@ -367,7 +367,8 @@ TEST(ElementTypes, SayWhatTheirParametersMean) {
   for (const ElementType* type : types) {
     EXPECT_FALSE(type->summary.empty()) << type->name;
     for (const Parameter& parameter : type->parameters) {
-      EXPECT_THAT((std::vector<std::string>{"type", "name", "mode", "queue", "lane"}),
+      EXPECT_THAT((std::vector<std::string>{"type", "name", "mode", "queue", "queue_time", "lane", "wait", "cpu",
+                                            "realtime"}),
                   testing::Not(testing::Contains(parameter.name)))
           << "pipelines keep it for themselves: " << type->name << "." << parameter.name;
       EXPECT_FALSE(parameter.help.empty()) << type->name << "." << parameter.name;

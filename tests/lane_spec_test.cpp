@@ -70,6 +70,9 @@ LaneSpec full_spec() {
   spec.arena_limit = std::uint64_t{1} << 33;
   spec.barrier = shm::Barrier::global;
   spec.wait = Wait::park;
+  spec.cpus = {0, 5};
+  spec.priority = 40;
+  spec.spin_share = 0.25;
   spec.measure_latency = true;
   spec.several_processes = true;
   spec.crowded = true;
@@ -121,6 +124,9 @@ void expect_equal(const LaneSpec& a, const LaneSpec& b) {
   EXPECT_EQ(a.arena_limit, b.arena_limit);
   EXPECT_EQ(a.barrier, b.barrier);
   EXPECT_EQ(a.wait, b.wait);
+  EXPECT_EQ(a.cpus, b.cpus);
+  EXPECT_EQ(a.priority, b.priority);
+  EXPECT_EQ(a.spin_share, b.spin_share);
   EXPECT_EQ(a.measure_latency, b.measure_latency);
   EXPECT_EQ(a.several_processes, b.several_processes);
   EXPECT_EQ(a.crowded, b.crowded);
@@ -179,6 +185,7 @@ TEST(LaneSpec, IsRefusedWithAModeBarrierOrWaitThatDoesNotExist) {
   EXPECT_TRUE(with([](LaneSpec& spec) { spec.mode = static_cast<Mode>(3); }));
   EXPECT_TRUE(with([](LaneSpec& spec) { spec.barrier = static_cast<shm::Barrier>(3); }));
   EXPECT_TRUE(with([](LaneSpec& spec) { spec.wait = static_cast<Wait>(200); }));
+  EXPECT_TRUE(with([](LaneSpec& spec) { spec.spin_share = 1.5; }));
 }
 
 TEST(LaneSpec, IsRefusedOrReadWhereItsBytesWereChanged) {

@@ -199,13 +199,34 @@ TEST(Settings, NameTheSamplesOfRawStreamsInEveryNotation) {
   EXPECT_EQ(sample(read_description("raw_source ! raw_sink", {"raw_source0.sample=i16"})), "i16");
 }
 
-TEST(Settings, OfEveryElementAreModeQueueAndLane) {
-  const auto pipeline = build_pipeline(parse_text("t_source ! t_worker mode=thread queue=7 lane=3"));
+TEST(Settings, OfEveryElementSayWhereItsWorkerRuns) {
+  const auto pipeline =
+      build_pipeline(parse_text("t_source ! t_worker mode=thread queue=7 lane=3 wait=yield cpu=0,2-3 "
+                                "queue_time=1.5ms"));
   const ElementOptions& options = worker_of(*pipeline).options();
   EXPECT_EQ(options.mode, Mode::thread);
   EXPECT_EQ(options.queue_maxsize, 7u);
   EXPECT_EQ(options.lane, 3u);
+  EXPECT_EQ(options.wait, Wait::yield);
+  EXPECT_EQ(options.queue_time, std::chrono::microseconds(1500));
+  EXPECT_EQ(options.cpu, (Cpus{0, 2, 3}));
   EXPECT_FALSE(options.worker_argdict.contains("mode"));
+}
+
+TEST(Settings, OfThePipelineAreOptionsOfTheRun) {
+  Description description = parse_text("mode=thread threads=3 wait=spin main_cpu=1 t_source ! t_sink");
+  apply_option(description, "wait", "park");
+  const Options options = options_of(description);
+  EXPECT_EQ(options.mode, Mode::thread);
+  EXPECT_EQ(options.threads, 3u);
+  EXPECT_EQ(options.wait, Wait::park);
+  EXPECT_EQ(options.main_cpu, (Cpus{1}));
+  EXPECT_THAT(problems("threads=-1 main_cpu=x lanes=2 t_source ! t_worker cpu=1-0 queue_time=5"),
+              ElementsAre(HasSubstr(":1: threads=-1 is not possible; it takes an integer from 0 to"),
+                          HasSubstr(":12: 'x' is no list of CPUs; write numbers"),
+                          HasSubstr(":23: the pipeline has no setting 'lanes', and an element's stand after its type"),
+                          HasSubstr(":51: '1-0' is no list of CPUs"),
+                          HasSubstr(":59: '5' is no time; write one such as")));
 }
 
 TEST(Settings, OutOfRangeSayWhatIsAllowed) {

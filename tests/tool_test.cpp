@@ -38,7 +38,7 @@ TEST_F(Command, SaysWhatItIs) {
 }
 
 TEST_F(Command, HelpsEverywhereAndSaysItsExitStatus) {
-  for (const char* command : {"run", "inspect", "check", "dot"}) {
+  for (const char* command : {"run", "inspect", "check", "dot", "explain"}) {
     const Ended ended = weir_command({command, "--help"});
     EXPECT_EQ(ended.code, 0);
     EXPECT_THAT(ended.out, AllOf(HasSubstr("Usage: weir " + std::string(command)), HasSubstr("Exit status")));
@@ -47,7 +47,7 @@ TEST_F(Command, HelpsEverywhereAndSaysItsExitStatus) {
 }
 
 TEST_F(Command, RefusesWhatItDoesNotKnow) {
-  EXPECT_EQ(refusal({}), "weir: which of run, inspect, check, dot, bench, doctor? See weir --help\n");
+  EXPECT_EQ(refusal({}), "weir: which of run, inspect, check, dot, explain, bench, doctor? See weir --help\n");
   EXPECT_EQ(refusal({"ruin"}), "weir: there is no command 'ruin'; did you mean 'run'?\n");
   EXPECT_EQ(refusal({"run", "--comapre", "x"}),
             "weir: there is no option '--comapre'; did you mean '--compare'?\n");
@@ -58,7 +58,7 @@ TEST_F(Command, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(refusal({"run", "--memory", "much", "count_source ! null_sink"}),
               HasSubstr("--memory much is no number of bytes; write one such as"));
   EXPECT_THAT(refusal({"run", "--repeat", "0", "x"}), HasSubstr("--repeat"));
-  for (const char* command : {"run", "check", "dot"})
+  for (const char* command : {"run", "check", "dot", "explain"})
     EXPECT_THAT(refusal({command}), HasSubstr("see weir " + std::string(command) + " --help"));
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -19,6 +20,7 @@
 #include "weir/export.hpp"
 #include "weir/frame.hpp"
 #include "weir/pad.hpp"
+#include "weir/placement.hpp"
 
 namespace weir {
 
@@ -37,8 +39,14 @@ struct ElementOptions {
   std::vector<std::string> source_pads = {};
   std::optional<Mode> mode = {};              ///< overrides the pipeline's mode for this element's worker
   std::size_t queue_maxsize = 100;            ///< frames that each of its queues holds at most
+  /// Instead: as many frames as come in that time, where Element::frame_rate knows; else the start fails.
+  std::optional<std::chrono::nanoseconds> queue_time = {};
   Dict worker_argdict = {};                   ///< what the worker is told
   std::optional<std::size_t> lane = {};       ///< workers of one mode with the same number share a lane
+  // Of its worker's lane. Workers that share one have to agree; the main lane has Options::main_cpu and the like.
+  std::optional<Wait> wait = {};              ///< overrides the pipeline's
+  Cpus cpu = {};                              ///< the thread or process runs on these only
+  int realtime = 0;                           ///< 1…99: SCHED_FIFO with this priority; 0: as the program
 };
 
 namespace engine {
@@ -70,11 +78,16 @@ class WEIR_API Element {
   /// Whether the element can take part in a turn now. One that is fed from outside says no until it has
   /// something, and calls `wake()` from any thread when the answer may have changed. Called by the main lane.
   [[nodiscard]] virtual bool ready() { return true; }
+  /// How many frames a second this pad gives in the long run, where that is known before the run. One that gives a
+  /// frame for each that it takes overrides it with `return frame_rate_of_input();`.
+  [[nodiscard]] virtual std::optional<double> frame_rate(const SourcePad& pad) const;
   /// The class's name, for reports and pictures.
   [[nodiscard]] virtual std::string type_name() const;
 
  protected:
   explicit Element(ElementOptions options);
+  /// Of what the first sink pad takes.
+  [[nodiscard]] std::optional<double> frame_rate_of_input() const;
   /// Makes the main lane ask `ready()` again. Thread-safe; does nothing when no run is under way.
   void wake() noexcept;
   /// A run is about to start, or will at least be over. Called once per run, on the thread that starts it.

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "weir/explain.hpp"
 #include "weir/export.hpp"
 #include "weir/pipeline.hpp"
 #include "weir/report.hpp"
@@ -22,14 +23,6 @@ namespace weir {
 /// worker it runs the worker and does not return. Frames, rings and arguments come through the control block that
 /// the parent passed on.
 WEIR_API void worker_main(int argc, char** argv);
-
-/// How a lane waits for frames and for room.
-enum class Wait : std::uint8_t {
-  adaptive,  ///< spin briefly, then park
-  spin,      ///< never park: lowest latency, one core each
-  yield,     ///< give the core away between looks
-  park,      ///< park at once: least CPU
-};
 
 struct Options {
   std::optional<Mode> mode = {};  ///< of workers whose element says nothing; default: Parallelize::default_mode()
@@ -43,11 +36,21 @@ struct Options {
   std::chrono::nanoseconds start_timeout = std::chrono::seconds(20);
   /// Payload memory that each lane may lend at most, in bytes; committed as it is used. 0: a quarter of the memory.
   std::size_t arena_bytes = 0;
-  Wait wait = Wait::adaptive;
+  Wait wait = Wait::adaptive;  ///< of lanes whose elements say nothing
+  /// How much of one core all lanes together may spin in vain, 0 to 1, where they wait adaptively: beyond that they park
+  /// at once. Each lane has an equal part. Nothing: as it pays, some 50 us a wait at most.
+  std::optional<double> max_spin_cpu = {};
   /// On how many threads the workers in threads begin; 0: as many as the main lane leaves of the cores. Workers next
   /// to each other share one. One whose polls prove to be long, or block, gets a thread of its own. A number as large
-  /// as that of the workers gives each its own from the start.
+  /// as that of the workers gives each its own from the start. Workers that ask for CPUs or a way to wait (see
+  /// ElementOptions) share with those that ask for the same; there is at least one thread for each kind.
   std::size_t threads = 0;
+  /// The CPUs that the main lane's thread runs on; it gets its own back at the end of the run.
+  Cpus main_cpu = {};
+  /// 1…99: the main lane's thread is scheduled as SCHED_FIFO with this priority, until the end of the run. The start
+  /// fails where that is not allowed; and where lanes that never sleep (Wait::spin, Wait::yield) would take real-time
+  /// priority on all CPUs, which can hang the machine.
+  int main_realtime = 0;
   bool measure_latency = false;  ///< stamps frames at sources and fills Report::latency; some 20 ns a frame
   /// The executable of worker processes; empty: this program, whose main() begins with worker_main.
   std::string worker_executable = {};
@@ -76,6 +79,9 @@ class WEIR_API Parallelize {
   SharedBlock to_shm(std::string_view name, std::span<const T> items, Dict metadata = {}) {
     return to_shm(name, std::as_bytes(items), std::move(metadata));
   }
+
+  /// Where everything would lie, and why, as a run would plan it now. Starts nothing. Throws GraphError, StartError.
+  [[nodiscard]] Explanation explain() const;
 
   /// Runs to the end of all streams, the main lane on this thread. Throws the first error: GraphError, StartError,
   /// SpecError, PayloadError, WorkerError, WorkerCrashed, WorkerStuck; what else happened is in report().errors.

@@ -44,6 +44,8 @@ struct LinkReport {
   std::uint64_t left = 0;           ///< still queued when the run ended
   std::uint64_t samples = 0;        ///< items per channel that were delivered
   std::uint64_t payload_copies = 0; ///< frames whose payload had to be copied to cross
+  std::uint64_t full = 0;           ///< times that the producer's lane waited and this had no room
+  std::uint64_t empty = 0;          ///< times that the consumer's lane waited and this had no frame
   [[nodiscard]] bool balances() const noexcept { return produced == delivered + dropped + left; }
 };
 
@@ -64,6 +66,14 @@ struct LaneReport {
   std::uint64_t parks = 0; ///< times it went to sleep
 };
 
+/// The lane that bound the throughput: the others waited for it, for room before it or for frames behind it.
+struct Bottleneck {
+  std::string lane;
+  std::vector<std::string> elements;  ///< whose work it did
+  std::uint64_t waited_for = 0;       ///< times that others did
+  std::uint64_t waited = 0;           ///< times that it did itself
+};
+
 struct Report {
   bool completed = false;  ///< ran to the end of all streams, without error or stop
   double seconds = 0;                ///< from start() to the end
@@ -75,6 +85,7 @@ struct Report {
   std::vector<LinkReport> links;
   std::vector<ElementReport> elements;
   std::vector<LaneReport> lanes;
+  std::optional<Bottleneck> bottleneck;  ///< nothing where no lane stood out
   LatencyHistogram latency;          ///< source to sink; empty unless Options::measure_latency
   std::vector<std::string> errors;   ///< all of them; the first was thrown
   [[nodiscard]] bool balances() const noexcept {

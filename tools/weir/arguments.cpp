@@ -17,8 +17,10 @@ constexpr const char* kRunFooter =
     "  weir run wav_source name=in path=a.wav ! bandpass low=300 high=3400 ! wav_sink path=b.wav \\\n"
     "           in. ! stft size=512 ! spectrogram path=c.png\n"
     "\n"
-    "Every element takes mode=, queue= and lane=; see weir inspect ELEMENT. The first Ctrl+C ends the\n"
-    "sources and lets everything drain, the second stops, the third kills.\n"
+    "Every element takes mode=, queue=, lane=, wait=, cpu= and realtime=; see weir inspect ELEMENT. Settings\n"
+    "before the first element are the pipeline's: mode=, and the options above with '_' for '-', such as\n"
+    "main_cpu=0. The first Ctrl+C ends the sources and lets everything drain, the second stops, the third\n"
+    "kills.\n"
     "\n";
 
 class CommandLine {
@@ -31,6 +33,7 @@ class CommandLine {
     add("inspect", Command::inspect, "lists the elements, or the pads and parameters of one");
     add("check", Command::check, "says what is wrong with a pipeline, without running it");
     add("dot", Command::dot, "draws a pipeline: Graphviz text on the standard output");
+    add("explain", Command::explain, "says where each element and each link would lie, and why, without running them");
     add("bench", Command::bench, "measures weir beside what one would use instead; see weir bench --help");
     add("doctor", Command::doctor,
         "looks at this machine as one who needs low latency does, and says what to change");
@@ -41,12 +44,13 @@ class CommandLine {
       else if (command != Command::bench && command != Command::doctor)
         add_pipeline(*app);
       if (command == Command::run) add_run_options(*app);
+      if (command == Command::explain) add_explain_options(*app);
       app->set_version_flag("--version", "weir " + version_text(), "prints the version");
     }
   }
 
   Arguments read(int argc, char** argv) {
-    if (argc < 2) throw UsageError("which of run, inspect, check, dot, bench, doctor? See weir --help");
+    if (argc < 2) throw UsageError("which of run, inspect, check, dot, explain, bench, doctor? See weir --help");
     refuse_unknown_command(argv[1]);
     try {
       app_.parse(argc, argv);
@@ -59,6 +63,7 @@ class CommandLine {
     for (const auto& [command, app] : commands_)
       if (app->parsed()) arguments_.command = command;
     arguments_.pipeline = join_words(words_);
+    if (as_json_) arguments_.json = "-";
     return std::move(arguments_);
   }
 
@@ -77,10 +82,28 @@ class CommandLine {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
 
-  void add_run_options(CLI::App& app) {
+  void add_placement_options(CLI::App& app) {
     app.add_option("--mode", arguments_.mode,
                    "where workers run whose element does not say: main, thread, or process (default)")
         ->type_name("MODE");
+    const auto add_setting = [&](const char* name, const char* type, const char* help) {
+      const auto keep = [this, name](const std::string& word) { arguments_.settings.emplace_back(name, word); };
+      app.add_option_function<std::string>("--" + std::string(name), keep, help)->type_name(type);
+    };
+    add_setting("threads", "N", "threads that workers in threads share at first; 0: as many as there are cores left");
+    add_setting("wait", "HOW", "how lanes wait whose elements do not say: adaptive, spin, yield or park");
+    add_setting("max-spin-cpu", "PART", "part of a core, 0 to 1, that adaptive waits may spin in vain, all together");
+    add_setting("main-cpu", "CPUS", "CPUs of the main lane's thread, such as 0,2-3");
+    add_setting("main-realtime", "PRIORITY", "SCHED_FIFO priority of the main lane's thread, 1 to 99");
+  }
+
+  void add_explain_options(CLI::App& app) {
+    add_placement_options(app);
+    app.add_flag("--json", as_json_, "as JSON (docs/explain.md)");
+  }
+
+  void add_run_options(CLI::App& app) {
+    add_placement_options(app);
     app.add_flag("--compare", arguments_.compare,
                  "runs all workers as threads, then as processes, in turn; compares outputs and figures");
     app.add_option("--repeat", arguments_.rounds, "how many rounds (1; with --compare 3)")
@@ -125,6 +148,7 @@ class CommandLine {
   std::vector<std::pair<Command, CLI::App*>> commands_;
   Arguments arguments_;
   std::vector<std::string> words_;
+  bool as_json_ = false;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weir::tool {
@@ -12,6 +13,7 @@ enum class Command {
   inspect,
   check,
   dot,
+  explain,
   bench,   ///< a program of its own; main() hands over before anything is read
   doctor,
 };
@@ -20,12 +22,14 @@ struct Arguments {
   Command command = Command::none;
   std::string pipeline;                ///< the text, or the name of a .toml file
   std::vector<std::string> overrides;  ///< of --set, in their order
+  /// Of --threads and so on, which are settings of the pipeline: the option's name without dashes, and its value.
+  std::vector<std::pair<std::string, std::string>> settings;
   std::string element;                 ///< of inspect; empty: all
   // Of run:
   std::string mode;
   bool compare = false;
   int rounds = 0;  ///< 0: not said
-  std::string json;
+  std::string json;  ///< of explain as well
   std::string memory;
   bool progress = false;
   bool no_progress = false;

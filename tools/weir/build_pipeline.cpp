@@ -56,6 +56,7 @@ std::unique_ptr<Pipeline> build_pipeline(const Description& description) {
   for (const Node& node : graph.nodes)
     options.push_back(node.type == nullptr ? ElementOptions{}
                                            : options_of(*node.element, *node.type, problems));
+  (void)options_of(description, problems);
   check_shared_files(description, problems);
 
   auto pipeline = std::make_unique<Pipeline>();
@@ -79,6 +80,13 @@ Description read_description(const std::string& text_or_file, const std::vector<
   Description description = load(text_or_file);
   for (const std::string& text : overrides) apply_override(description, text);
   return description;
+}
+
+Options options_of(const Description& description) {
+  std::vector<DescriptionError> problems;
+  const Options options = options_of(description, problems);
+  if (!problems.empty()) throw PipelineProblems(std::move(problems));
+  return options;
 }
 
 std::string join_words(const std::vector<std::string>& words) {

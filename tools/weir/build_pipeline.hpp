@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <weir/parallelize.hpp>
 #include <weir/pipeline.hpp>
 
 #include "tools/weir/description.hpp"
@@ -16,6 +17,9 @@ namespace weir::tool {
 /// Makes the elements and links them. Throws PipelineProblems with everything that is wrong: types,
 /// parameters, pads, links, and what the elements themselves say. Nothing runs, no file is opened.
 std::unique_ptr<Pipeline> build_pipeline(const Description& description);
+
+/// What the pipeline's own settings say. Throws PipelineProblems.
+Options options_of(const Description& description);
 
 /// Reads the text or the TOML file and applies the --set values in their order. Throws DescriptionError.
 Description read_description(const std::string& text_or_file, const std::vector<std::string>& overrides = {});

@@ -4,11 +4,11 @@
 //
 // Text: an element is its type and KEY=VALUE settings; `!` links; `NAME.` and `NAME.PAD` refer to an element
 // that is written somewhere else in the text; a chain ends where the next element or reference follows
-// without `!`. A value is true, false, a number, a word, "quoted with \" \\ \n \t" or 'quoted raw'; `#`
-// begins a comment where a word could begin. TOML: [[element]] with type, name and settings; [[link]] with
-// from, to and settings; chain = ["a", "b.in"], or an array of such arrays, before the first [[element]].
-// Chains link before [[link]] does. All functions are pure but load(), which reads a file; all errors are
-// DescriptionError.
+// without `!`. Settings before the first element are the pipeline's. A value is true, false, a number, a word,
+// "quoted with \" \\ \n \t" or 'quoted raw'; `#` begins a comment where a word could begin. TOML: [pipeline] with
+// settings; [[element]] with type, name and settings; [[link]] with from, to and settings;
+// chain = ["a", "b.in"], or an array of such arrays, before the first table. Chains link before [[link]] does.
+// All functions are pure but load(), which reads a file; all errors are DescriptionError.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ struct ElementDescription {
   std::string type;
   std::string name;
   bool name_given = false;
-  std::vector<Setting> settings;  ///< in the order written; mode=, queue=, lane= too, name= not
+  std::vector<Setting> settings;  ///< in the order written; mode=, queue=, lane=, … too, name= not
   Where where;
 
   friend bool operator==(const ElementDescription& a, const ElementDescription& b) {
@@ -82,6 +82,7 @@ struct LinkDescription {
 struct Description {
   std::vector<ElementDescription> elements;
   std::vector<LinkDescription> links;
+  std::vector<Setting> settings = {};  ///< of the pipeline
 
   bool operator==(const Description&) const = default;
 };

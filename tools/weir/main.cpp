@@ -5,9 +5,12 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <unistd.h>
@@ -18,12 +21,14 @@
 #include "tools/weir/description_parts.hpp"
 #include "tools/weir/doctor.hpp"
 #include "tools/weir/exit_code.hpp"
+#include "tools/weir/explain.hpp"
 #include "tools/weir/inspect.hpp"
 #include "tools/weir/messages.hpp"
 #include "tools/weir/numbers.hpp"
 #include "tools/weir/report_json.hpp"
 #include "tools/weir/report_text.hpp"
 #include "tools/weir/session.hpp"
+#include "tools/weir/settings.hpp"
 #include "tools/weir/suggest.hpp"
 #include "tools/weir/used_files.hpp"
 
@@ -60,15 +65,27 @@ bool write_json(const std::string& path, const std::string& json) {
   return false;
 }
 
-SessionOptions session_options(const Arguments& arguments) {
+/// The pipeline that the arguments name, with all that they say about it.
+Description described(const Arguments& arguments) {
+  Description description = read_description(arguments.pipeline, arguments.overrides);
+  for (const auto& [option, word] : arguments.settings) apply_option(description, option, word);
+  return description;
+}
+
+std::optional<Mode> asked_mode(const Arguments& arguments) {
   const auto mode = mode_from(arguments.mode);
   if (!arguments.mode.empty() && !mode)
     throw UsageError("--mode is main, thread or process, not " + tool::quoted(arguments.mode));
+  return mode;
+}
+
+SessionOptions session_options(const Arguments& arguments, const Description& description) {
+  const auto mode = asked_mode(arguments);
   if (arguments.compare && mode) throw UsageError("--compare runs threads and processes; leave --mode out");
   if (arguments.progress && arguments.no_progress)
     throw UsageError("choose one of --progress and --no-progress");
   SessionOptions options;
-  options.mode = mode.value_or(Mode::process);
+  options.mode = mode.value_or(options_of(description).mode.value_or(Mode::process));
   options.compare = arguments.compare;
   options.rounds = arguments.rounds > 0 ? arguments.rounds : arguments.compare ? 3 : 1;
   options.run.memory = arguments.memory.empty() ? 0 : bytes_from(arguments.memory);
@@ -89,9 +106,10 @@ ExitCode report(const Session& session, const std::string& json) {
 }
 
 ExitCode run_command(const Arguments& arguments) {
+  const Description description = described(arguments);
   Session session{.pipeline = arguments.pipeline,
-                  .options = session_options(arguments),
-                  .description = read_description(arguments.pipeline, arguments.overrides)};
+                  .options = session_options(arguments, description),
+                  .description = description};
   if (arguments.json == "-" && writes_stdout(session.description))
     throw UsageError(
         "--json - and a sink with path=- both write to the standard output; give one of them a file");
@@ -117,6 +135,15 @@ ExitCode check_command(const Arguments& arguments) {
 
 ExitCode dot_command(const Arguments& arguments) {
   return print(build_pipeline(read_description(arguments.pipeline, arguments.overrides))->to_dot(), kOk);
+}
+
+ExitCode explain_command(const Arguments& arguments) {
+  const Description description = described(arguments);
+  const std::unique_ptr<Pipeline> pipeline = build_pipeline(description);
+  Options options = options_of(description);
+  options.mode = asked_mode(arguments).value_or(options.mode.value_or(Mode::process));
+  const Explanation explanation = Parallelize(*pipeline, std::move(options)).explain();
+  return print(arguments.json.empty() ? to_text(explanation) : to_json(explanation, arguments.pipeline), kOk);
 }
 
 ExitCode inspect_command(const std::string& element) {
@@ -148,6 +175,8 @@ ExitCode execute(const Arguments& arguments) {
       return check_command(arguments);
     case Command::dot:
       return dot_command(arguments);
+    case Command::explain:
+      return explain_command(arguments);
     case Command::doctor:
       return print(to_text(examine()), kOk);
     case Command::bench:  // main() has handed over already

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include <fmt/format.h>
+#include <weir/error.hpp>
 
 #include "tools/weir/messages.hpp"
 
@@ -60,6 +61,18 @@ std::size_t width_of(const std::string& text) {
 
 std::string left_in(std::size_t width, const std::string& text) { return text + blanks(width, text); }
 std::string right_in(std::size_t width, const std::string& text) { return blanks(width, text) + text; }
+
+std::chrono::nanoseconds time_from(const std::string& text) {
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const std::string unit(rest, end);
+  const double factor = unit == "ns" ? 1 : unit == "us" ? 1e3 : unit == "ms" ? 1e6 : unit == "s" ? 1e9 : 0;
+  constexpr double kMost = 1e15;  // ns; far beyond what a queue holds
+  if (error != std::errc() || !(number > 0) || factor == 0 || !(number * factor < kMost))
+    throw ParameterError("'" + text + "' is no time; write one such as 200us, 50ms or 2s");
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(number * factor));
+}
 
 std::uint64_t bytes_from(const std::string& text) {
   std::uint64_t number = 0;

@@ -1,6 +1,7 @@
 // How numbers read in reports: three digits that count, in the unit that suits.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -32,6 +33,9 @@ std::size_t width_of(const std::string& text);
 /// Filled up with blanks to the width.
 std::string left_in(std::size_t width, const std::string& text);
 std::string right_in(std::size_t width, const std::string& text);
+
+/// What "50ms" says: a time with ns, us, ms or s. Throws ParameterError.
+std::chrono::nanoseconds time_from(const std::string& text);
 
 /// What "64M" says: a number of bytes, with K, M or G for powers of 1,024. Throws UsageError.
 std::uint64_t bytes_from(const std::string& text);

@@ -125,11 +125,11 @@ class TextParser {
   }
 
   void read_setting(const std::string& name, const Where& where) {
-    if (bang_ || !last_) {
+    if (bang_) {
       throw DescriptionError(
           where, "the setting " + quoted(name) + " has no element before it; begin with the element's type");
     }
-    if (!last_->element) {
+    if (last_ && !last_->element) {
       throw DescriptionError(where, "the setting " + quoted(name) + " follows a reference; write it where " +
                                         quoted(last_->reference.element) + " is defined");
     }
@@ -143,6 +143,10 @@ class TextParser {
     const Where value_where = scanner_.where();
     Setting setting = read_value(name);
     setting.where = where;
+    if (!last_) {
+      description_.settings.push_back(std::move(setting));
+      return;
+    }
     ElementDescription& element = description_.elements[*last_->element];
     if (name != "name") {
       element.settings.push_back(std::move(setting));
@@ -195,7 +199,7 @@ class TextParser {
   TextScanner scanner_;
   Description description_;
   std::vector<ItemLink> links_;
-  std::unordered_set<std::string> setting_names_;  ///< of the last element
+  std::unordered_set<std::string> setting_names_;  ///< of the last element, or the pipeline
   std::optional<Item> last_;                       ///< what a setting or `!` belongs to
   std::optional<Where> bang_;                      ///< a `!` that waits for what follows
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,11 +68,12 @@ class TomlReader {
 
   Description read(const toml::table& document) {
     for (const auto& [key, node] : document) {
-      if (key != "element" && key != "link" && key != "chain") {
+      if (key != "element" && key != "link" && key != "chain" && key != "pipeline") {
         throw DescriptionError(where(key), "the key " + quoted(key.str()) +
-                                               " means nothing here; write [[element]], [[link]] or chain");
+                                               " means nothing here; write [pipeline], [[element]], [[link]] or chain");
       }
     }
+    if (const toml::node* pipeline = document.get("pipeline")) read_pipeline(*pipeline);
     read_elements(document.get("element"));
     names_ = name_elements(description_.elements);
     if (const toml::node* chain = document.get("chain")) read_chains(*chain);
@@ -98,6 +100,13 @@ class TomlReader {
       result.push_back(entry.as_table());
     }
     return result;
+  }
+
+  void read_pipeline(const toml::node& node) {
+    if (!node.is_table())
+      throw DescriptionError(where(node), "'pipeline' is no table; write [pipeline] and its settings in lines below");
+    NumberSpelling spelling(text_);
+    description_.settings = read_settings(*node.as_table(), {}, spelling);
   }
 
   void read_elements(const toml::node* node) {
@@ -219,11 +228,11 @@ class TomlReader {
   }
 
   std::vector<Setting> read_settings(const toml::table& table,
-                                     std::pair<std::string_view, std::string_view> taken,
+                                     std::initializer_list<std::string_view> taken,
                                      NumberSpelling& spelling) const {
     std::vector<std::pair<const toml::key*, const toml::node*>> entries;
     for (const auto& [key, node] : table) {
-      if (key != taken.first && key != taken.second) entries.emplace_back(&key, &node);
+      if (std::ranges::find(taken, key.str()) == taken.end()) entries.emplace_back(&key, &node);
     }
     std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
       const toml::source_position left = a.first->source().begin;

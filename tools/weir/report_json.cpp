@@ -30,7 +30,17 @@ ordered_json link_json(const LinkReport& link) {
           {"left", link.left},
           {"balances", link.balances()},
           {"samples", link.samples},
-          {"payload_copies", link.payload_copies}};
+          {"payload_copies", link.payload_copies},
+          {"full", link.full},
+          {"empty", link.empty}};
+}
+
+ordered_json bottleneck_json(const std::optional<Bottleneck>& bottleneck) {
+  if (!bottleneck) return nullptr;
+  return {{"lane", bottleneck->lane},
+          {"elements", bottleneck->elements},
+          {"waited_for", bottleneck->waited_for},
+          {"waited", bottleneck->waited}};
 }
 
 ordered_json element_json(const ElementReport& element, const std::string& type) {
@@ -58,6 +68,7 @@ ordered_json run_json(const RunRecord& record, const std::unordered_map<std::str
   for (const Measure& measure : measures()) json[measure.key] = or_null(measure.of(report));
   json["latency_count"] = report.latency.count();
   json["balances"] = report.balances();
+  json["bottleneck"] = bottleneck_json(report.bottleneck);
   for (const char* list : {"links", "elements", "lanes"}) json[list] = ordered_json::array();
   for (const LinkReport& link : report.links) json["links"].push_back(link_json(link));
   for (const ElementReport& element : report.elements) {

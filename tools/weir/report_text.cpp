@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "tools/weir/numbers.hpp"
 #include "tools/weir/table.hpp"
@@ -60,6 +61,15 @@ std::string ledger_verdict(const Session& session) {
   return "LEDGER DOES NOT BALANCE: produced is not delivered + dropped + left on links marked '!'";
 }
 
+/// One line, or nothing where no lane stood out.
+std::string bottleneck_line(const Report& report) {
+  if (!report.bottleneck) return {};
+  const Bottleneck& bottleneck = *report.bottleneck;
+  return fmt::format("bound by {} (lane {}): others waited for it {}, it waited {}\n",
+                     fmt::join(bottleneck.elements, ", "), bottleneck.lane, counted(bottleneck.waited_for, "time"),
+                     counted(bottleneck.waited, "time"));
+}
+
 /// What somebody who did not watch should know first.
 std::string headline(const RunRecord& record) {
   const Report& report = *record.report;
@@ -79,7 +89,8 @@ std::string single_report(const RunRecord& record) {
   const Report& report = *record.report;
   Table table({{""}, {"", Align::right}});
   for (const Measure& measure : measures()) table.add({measure.label, shown(measure, measure.of(report))});
-  return headline(record) + "\n\n" + table.text() + "\n" + lanes_table(report) + "\n" + ledger_table(report);
+  return headline(record) + "\n\n" + table.text() + "\n" + lanes_table(report) + bottleneck_line(report) +
+         "\n" + ledger_table(report);
 }
 
 std::string outputs_text(const Session& session) {

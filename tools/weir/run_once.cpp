@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "tools/weir/build_pipeline.hpp"
 #include "tools/weir/progress.hpp"
@@ -52,9 +53,12 @@ RunRecord run_once(const Description& description, const RunSettings& settings, 
   RunRecord record{.mode = mode, .round = round};
   const int signals_before = UserSignals::count();
   const std::unique_ptr<Pipeline> pipeline = build_pipeline(description);
-  Parallelize run(
-      *pipeline,
-      {.mode = mode, .handle_signals = true, .arena_bytes = settings.memory, .measure_latency = true});
+  Options options = options_of(description);
+  options.mode = mode;
+  options.handle_signals = true;
+  options.arena_bytes = settings.memory;
+  options.measure_latency = true;
+  Parallelize run(*pipeline, std::move(options));
   try {
     run.start();
   } catch (const std::exception& error) {

@@ -6,12 +6,14 @@
 #include <utility>
 
 #include "tools/weir/description_parts.hpp"
+#include "tools/weir/numbers.hpp"
 #include "tools/weir/suggest.hpp"
 
 namespace weir::tool {
 namespace {
 
 constexpr std::string_view kForAll = "--set *.";
+const std::vector<std::string> kWaits{"adaptive", "spin", "yield", "park"};
 
 const Parameter* find_parameter(const std::vector<Parameter>& parameters, std::string_view name) {
   const auto found = std::ranges::find(parameters, name, &Parameter::name);
@@ -29,26 +31,57 @@ weir::Value value_for(const Parameter& parameter, const Setting& setting) {
   return setting.value;
 }
 
-/// Checks one setting by the engine's own rules, so that each problem has its own place.
-std::optional<weir::Value> fit_one(const ElementDescription& element, const Parameter& parameter,
+/// Checks one setting by the engine's own rules, so that each problem has its own place. `owner` is an element's type
+/// and name, or of the pipeline nothing.
+std::optional<weir::Value> fit_one(const ElementDescription& owner, const Parameter& parameter,
                                    const Setting* setting, std::vector<DescriptionError>& problems) {
   Dict given;
   if (setting != nullptr) given.set(parameter.name, value_for(parameter, *setting));
   try {
-    const ElementType only{.name = element.type, .summary = {}, .parameters = {parameter}};
-    const Dict fitted = fit_parameters(only, element.name, given);
+    const ElementType only{.name = owner.type, .summary = {}, .parameters = {parameter}};
+    const Dict fitted = fit_parameters(only, owner.name, given);
     const weir::Value* value = fitted.find(parameter.name);
     return value == nullptr ? std::nullopt : std::optional(*value);
   } catch (const Error& error) {
-    problems.emplace_back(setting != nullptr ? setting->where : element.where, error.what());
+    problems.emplace_back(setting != nullptr ? setting->where : owner.where, error.what());
     return std::nullopt;
   }
 }
 
+const std::string& text_of(const weir::Value& value) { return std::get<std::string>(value); }
+
+std::size_t count_of(const weir::Value& value) { return static_cast<std::size_t>(std::get<std::int64_t>(value)); }
+
 void put_common(ElementOptions& options, const std::string& name, const weir::Value& value) {
-  if (name == "mode") options.mode = mode_from(std::get<std::string>(value));
-  if (name == "queue") options.queue_maxsize = static_cast<std::size_t>(std::get<std::int64_t>(value));
-  if (name == "lane") options.lane = static_cast<std::size_t>(std::get<std::int64_t>(value));
+  if (name == "mode") options.mode = mode_from(text_of(value));
+  if (name == "queue") options.queue_maxsize = count_of(value);
+  if (name == "queue_time") options.queue_time = time_from(text_of(value));
+  if (name == "lane") options.lane = count_of(value);
+  if (name == "wait") options.wait = wait_from(text_of(value));
+  if (name == "cpu") options.cpu = cpus_from(text_of(value));
+  if (name == "realtime") options.realtime = static_cast<int>(count_of(value));
+}
+
+void put_option(Options& options, const std::string& name, const weir::Value& value) {
+  if (name == "mode") options.mode = mode_from(text_of(value));
+  if (name == "threads") options.threads = count_of(value);
+  if (name == "wait") options.wait = *wait_from(text_of(value));
+  if (name == "max_spin_cpu") options.max_spin_cpu = std::get<double>(value);
+  if (name == "main_cpu") options.main_cpu = cpus_from(text_of(value));
+  if (name == "main_realtime") options.main_realtime = static_cast<int>(count_of(value));
+}
+
+/// The setting by its parameter, put into the options; what is wrong is added to `problems`.
+template <class Put>
+void take(const ElementDescription& owner, const Parameter& parameter, const Setting& setting, Put&& put,
+          std::vector<DescriptionError>& problems) {
+  const auto value = fit_one(owner, parameter, &setting, problems);
+  if (!value) return;
+  try {
+    put(*value);
+  } catch (const Error& error) {
+    problems.emplace_back(setting.where, error.what());
+  }
 }
 
 /// Whether the element may be given a setting of this name.
@@ -72,12 +105,80 @@ const std::vector<Parameter>& common_parameters() {
        .fallback = static_cast<std::int64_t>(ElementOptions{}.queue_maxsize),
        .min = 1,
        .max = 1 << 24},
+      {.name = "queue_time",
+       .type = ParameterType::text,
+       .help = "instead of queue: as many frames as come in that time, such as 50ms, where the rate is known"},
       {.name = "lane",
        .type = ParameterType::integer,
-       .help = "workers of one mode with the same number share a thread or a process; else each has its own",
+       .help = "workers of one mode with the same number share a lane; else each has its own",
        .min = 0,
-       .max = 1 << 16}};
+       .max = 1 << 16},
+      {.name = "wait",
+       .type = ParameterType::text,
+       .help = "how its lane waits; else as the pipeline's wait= says",
+       .choices = kWaits},
+      {.name = "cpu",
+       .type = ParameterType::text,
+       .help = "CPUs that its lane's thread or process runs on, such as 0,2-3; else any"},
+      {.name = "realtime",
+       .type = ParameterType::integer,
+       .help = "SCHED_FIFO priority of its lane; 0: none",
+       .fallback = std::int64_t{0},
+       .min = 0,
+       .max = 99}};
   return parameters;
+}
+
+const std::vector<Parameter>& pipeline_parameters() {
+  static const std::vector<Parameter> parameters{
+      {.name = "mode",
+       .type = ParameterType::text,
+       .help = "where workers run whose element does not say",
+       .choices = {"main", "thread", "process"}},
+      {.name = "threads",
+       .type = ParameterType::integer,
+       .help = "threads that the workers in threads share at first; 0: as many as there are cores left",
+       .fallback = std::int64_t{0},
+       .min = 0,
+       .max = 1 << 16},
+      {.name = "wait",
+       .type = ParameterType::text,
+       .help = "how lanes wait for frames and for room",
+       .fallback = std::string(to_string(Options{}.wait)),
+       .choices = kWaits},
+      {.name = "max_spin_cpu",
+       .type = ParameterType::real,
+       .help = "part of one core that adaptive waits may spin in vain, all together; else as it pays",
+       .min = 0,
+       .max = 1},
+      {.name = "main_cpu",
+       .type = ParameterType::text,
+       .help = "CPUs that the main lane's thread runs on, such as 0,2-3; else any"},
+      {.name = "main_realtime",
+       .type = ParameterType::integer,
+       .help = "SCHED_FIFO priority of the main lane's thread; 0: none",
+       .fallback = std::int64_t{0},
+       .min = 0,
+       .max = 99}};
+  return parameters;
+}
+
+Options options_of(const Description& description, std::vector<DescriptionError>& problems) {
+  Options options;
+  const ElementDescription pipeline{.type = "pipeline", .name = "", .where = {}};
+  for (const Setting& setting : description.settings) {
+    if (const Parameter* parameter = find_parameter(pipeline_parameters(), setting.name)) {
+      const auto put = [&](const weir::Value& value) { put_option(options, setting.name, value); };
+      take(pipeline, *parameter, setting, put, problems);
+      continue;
+    }
+    std::vector<std::string> names;
+    for (const Parameter& parameter : pipeline_parameters()) names.push_back(parameter.name);
+    problems.emplace_back(setting.where, "the pipeline has no setting " + quoted(setting.name) +
+                                             ", and an element's stand after its type; " +
+                                             suggestion(setting.name, names));
+  }
+  return options;
 }
 
 std::vector<std::string> setting_names(const ElementType& type) {
@@ -93,8 +194,8 @@ ElementOptions options_of(const ElementDescription& element, const ElementType& 
   for (const Setting& setting : element.settings) {
     if (find_parameter(type.parameters, setting.name) != nullptr) continue;
     if (const Parameter* common = find_parameter(common_parameters(), setting.name)) {
-      if (const auto value = fit_one(element, *common, &setting, problems))
-        put_common(options, setting.name, *value);
+      const auto put = [&](const weir::Value& value) { put_common(options, setting.name, value); };
+      take(element, *common, setting, put, problems);
     } else {
       problems.emplace_back(setting.where, "element " + quoted(element.name) + " (" + type.name +
                                                ") has no parameter " + quoted(setting.name) + "; " +
@@ -110,12 +211,21 @@ ElementOptions options_of(const ElementDescription& element, const ElementType& 
   return options;
 }
 
-void put_setting(ElementDescription& element, Setting setting) {
-  const auto found = std::ranges::find(element.settings, setting.name, &Setting::name);
-  if (found == element.settings.end())
-    element.settings.push_back(std::move(setting));
+void put_setting(std::vector<Setting>& settings, Setting setting) {
+  const auto found = std::ranges::find(settings, setting.name, &Setting::name);
+  if (found == settings.end())
+    settings.push_back(std::move(setting));
   else
     *found = std::move(setting);
+}
+
+void apply_option(Description& description, const std::string& option, const std::string& word) {
+  const Where where{"--" + option + " " + word, 0, 0};
+  if (!bad_character(word).empty())
+    throw DescriptionError(where, "it holds " + bad_character(word) + "; remove it");
+  std::string name = option;
+  std::ranges::replace(name, '-', '_');
+  put_setting(description.settings, {.name = name, .value = value_of(word), .text = word, .where = where});
 }
 
 void apply_override(Description& description, const std::string& text) {
@@ -139,7 +249,7 @@ void apply_override(Description& description, const std::string& text) {
     const ElementType* type = find_element_type(e.type);
     if (type != nullptr) std::ranges::copy(setting_names(*type), std::back_inserter(known));
     if (element == "*" ? !has_setting(e, name) : e.name != element) continue;
-    put_setting(e, setting);
+    put_setting(e.settings, setting);
     put = true;
   }
   if (put) return;

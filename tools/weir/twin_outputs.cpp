@@ -93,7 +93,7 @@ Description TwinOutputs::redirected(Description description) const {
   for (const Twin& twin : twins_) {
     const auto element = std::ranges::find(description.elements, twin.element, &ElementDescription::name);
     const std::string path = twin.twin.string();
-    put_setting(*element, {.name = twin.parameter, .value = path, .text = path, .where = element->where});
+    put_setting(element->settings, {.name = twin.parameter, .value = path, .text = path, .where = element->where});
   }
   return description;
 }

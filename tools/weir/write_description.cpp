@@ -88,6 +88,8 @@ class TextWriter {
   }
 
   std::string write() {
+    for (const Setting& setting : description_.settings)
+      out_ += (out_.empty() ? "" : " ") + setting.name + "=" + text_value(setting);
     for (const LinkDescription& link : description_.links) write_link(link);
     define_before(description_.elements.size());
     return std::move(out_);
@@ -168,6 +170,8 @@ std::string to_text(const Description& description) { return TextWriter(descript
 
 std::string to_toml(const Description& description) {
   std::string out;
+  if (!description.settings.empty()) out = "[pipeline]\n";
+  append_settings(out, description.settings);
   for (const ElementDescription& element : description.elements) {
     out += out.empty() ? "[[element]]\n" : "\n[[element]]\n";
     out += "type = " + in_quotes(element.type) + "\n";
