@@ -209,7 +209,8 @@ void Run::tell_lanes_to_stop() noexcept {
   }
 }
 
-void Run::ring_lane(std::uint32_t lane) const noexcept { shm::Doorbell(memory_->bell(lane), barrier_, true).ring(); }
+// A worker that was killed may have taken a lane's announcement with it.
+void Run::ring_lane(std::uint32_t lane) const noexcept { shm::Doorbell(memory_->bell(lane), barrier_, true).rouse(); }
 
 void Run::wake_supervisor() const noexcept {
   const std::uint64_t one = 1;

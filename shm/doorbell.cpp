@@ -130,4 +130,10 @@ void Doorbell::wake() const noexcept {
   if (bell_->parked.exchange(0, std::memory_order_acq_rel) != 0) futex_wake(bell_->parked, shared_, 1);
 }
 
+void Doorbell::rouse() const noexcept {
+  if (!bell_) return;
+  bell_->parked.exchange(0, std::memory_order_acq_rel);  // SYNC bell.wake (release): as in wake()
+  futex_wake(bell_->parked, shared_, 1);
+}
+
 }  // namespace weir::shm

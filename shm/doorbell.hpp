@@ -7,7 +7,7 @@
 // membarrier both sides use a fence.
 //
 // ring() may be called from any thread of any process that maps the bell; the rest by the lane's thread. No
-// wake-up is periodic. If a ringer dies before it rings, the supervisor rings for it.
+// wake-up is periodic. If a ringer dies before it has rung, the supervisor wakes the sleeper in its place.
 #pragma once
 
 #include <algorithm>
@@ -57,6 +57,9 @@ class Doorbell {
     else std::atomic_signal_fence(std::memory_order_seq_cst);
     if (bell_->parked.load(std::memory_order_relaxed) != 0) [[unlikely]] wake();
   }
+
+  /// Wakes the lane whatever the word says: a ringer that was killed may have cleared it, and not have come further.
+  void rouse() const noexcept;
 
   /// Announces that the lane is about to sleep. It must look once more at all it waits for before park().
   void announce() const noexcept {

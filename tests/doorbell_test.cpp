@@ -2,6 +2,7 @@
 // call.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
 #include <new>
 #include <random>
@@ -115,6 +116,22 @@ TEST_P(Doorbells, WakesOneThatParksWithoutADeadline) {
   }
 }
 
+TEST_P(Doorbells, RousesASleeperWhoseRingerDiedOnTheWay) {
+  PREPARE(GetParam());
+  const Watchdog watchdog(20s);
+  doorbell_.announce();
+  std::atomic<pid_t> id{0};
+  std::thread sleeper([&] {
+    id = ::gettid();
+    EXPECT_TRUE(doorbell_.park({}));
+  });
+  while (id == 0 || test::process_state(id) != 'S') std::this_thread::yield();  // a thread has its own state
+  bell_.parked = 0;  // as far as the ringer came
+  doorbell_.ring();  // believes that it was woken
+  doorbell_.rouse();
+  sleeper.join();
+}
+
 TEST_P(Doorbells, ShowsTheSleeperWhatTheRingerWroteBefore) {
   PREPARE(GetParam());
   const Watchdog watchdog(60s);
@@ -131,7 +148,10 @@ TEST_P(Doorbells, ShowsTheSleeperWhatTheRingerWroteBefore) {
   }
 }
 
-TEST(Doorbell, OfNobodyIsRungForNothing) { Doorbell().ring(); }
+TEST(Doorbell, OfNobodyIsRungForNothing) {
+  Doorbell().ring();
+  Doorbell().rouse();
+}
 
 TEST(Doorbell, HasABarrierForThreadsAndOneForProcesses) {
   const Barrier threads = prepare_barrier(false), processes = prepare_barrier(true);

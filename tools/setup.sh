@@ -16,6 +16,7 @@ readonly weir_packages='
   libgtest-dev           runs the tests
   libgmock-dev           matchers for the tests
   libbenchmark-dev       runs the benchmarks
+  spin                   checks the models of the protocols
   alsa-utils             ships the recording of the main job
 '
 
