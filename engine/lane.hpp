@@ -87,6 +87,8 @@ class Lane {
   /// Ends it; true if all tasks had finished.
   bool conclude() noexcept;
   void release_all() noexcept;
+  /// Nothing is to be done now: makes the blocks that may soon be missing.
+  void prepare() noexcept { arena_.prepare(); }
   /// When a task asked to be polled again even if nothing comes.
   [[nodiscard]] const shm::Deadline& wake_time() const noexcept { return wake_at_; }
   [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
@@ -124,6 +126,7 @@ class Lane {
   template <class Ready>
   bool wait(Ready&& ready, const shm::Deadline& deadline) {
     release_all();
+    arena_.prepare();
     return waiter_.wait({&bell_, 1}, ready, deadline);
   }
 

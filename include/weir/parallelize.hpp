@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "weir/export.hpp"
+#include "weir/memory_options.hpp"
 #include "weir/pipeline.hpp"
 #include "weir/report.hpp"
 
@@ -43,6 +44,12 @@ struct Options {
   std::chrono::nanoseconds start_timeout = std::chrono::seconds(20);
   /// Payload memory that each lane may lend at most, in bytes; committed as it is used. 0: a quarter of the memory.
   std::size_t arena_bytes = 0;
+  HugePages huge_pages = HugePages::off;  ///< behind payload memory
+  /// Bytes of each lane's payload memory that have pages before the first frame, so that none is a page fault later;
+  /// kPrefaultAll: all of arena_bytes, which has to be given.
+  std::size_t prefault = 0;
+  /// Nothing of the run's shared memory is swapped out. RLIMIT_MEMLOCK has to allow for all that lanes may lend.
+  bool mlock = false;
   Wait wait = Wait::adaptive;
   /// On how many threads the workers in threads begin; 0: as many as the main lane leaves of the cores. Workers next
   /// to each other share one. One whose polls prove to be long, or block, gets a thread of its own. A number as large
