@@ -57,22 +57,38 @@ BlockHeader* Arena::lend(std::size_t bytes) {
                       bytes, segment_.size());
   const SizeIndex size = size_class_of(bytes);
   SizeClass& size_class = classes_[size.index];
-  BlockHeader* block = find_free(size_class);
+  BlockHeader* block = find_warm(size_class);
   if (!block) {
     size_class.payload_bytes = size.bytes;
-    grow(size_class);
-    block = find_free(size_class);
+    block = find_or_make(size_class);
   }
   block->shares.store(1, std::memory_order_relaxed);  // nobody else knows the block until its frame is published
   return block;
 }
 
-BlockHeader* Arena::find_free(SizeClass& c) noexcept {
-  // A few looks round the window; then one block more, so that a lane that holds ever more does not look at all it
-  // holds each time; and before the arena grows, all there are.
+// A few looks round the window; then one block more, so that a lane that holds ever more does not look at all it holds
+// each time.
+BlockHeader* Arena::find_warm(SizeClass& c) noexcept {
   constexpr std::size_t kFew = 32;
   if (BlockHeader* block = look(c, std::min(c.window, kFew))) return block;
-  if (BlockHeader* block = widen(c)) return block;
+  return widen(c);
+}
+
+// All there are are looked at before the size sets an eighth more aside; while it makes those blocks, step by step, it
+// does not look at all of them again for each step.
+BlockHeader* Arena::find_or_make(SizeClass& c) {
+  if (c.unmade == 0 || c.window < c.blocks.size())
+    if (BlockHeader* block = find_any(c)) return block;
+  try {
+    grow(c);
+  } catch (const MemoryError&) {
+    if (BlockHeader* block = find_any(c)) return block;
+    throw;
+  }
+  return widen(c);
+}
+
+BlockHeader* Arena::find_any(SizeClass& c) noexcept {
   if (BlockHeader* block = look(c, c.window)) return block;
   while (c.window < c.blocks.size())
     if (BlockHeader* block = widen(c)) return block;
@@ -117,8 +133,9 @@ void Arena::prepare_more() noexcept {
   const std::size_t step = blocks_a_step(sizeof(BlockHeader) + c.payload_bytes);
   if (step == 1 && c.blocks.size() < kEnough) return;
   std::size_t wanted = std::min(step, c.blocks.size() / kEnough + 1);
-  for (std::size_t i = 0; i < c.blocks.size() && wanted != 0; ++i)
-    wanted -= free_at(c.blocks[c.blocks.size() - 1 - i]) != nullptr;  // the last first: they are used least
+  const std::size_t looks = c.unmade == 0 ? c.blocks.size() : std::min(2 * wanted, c.blocks.size());
+  for (std::size_t i = 1; i <= looks && wanted != 0; ++i)
+    wanted -= free_at(c.blocks[c.blocks.size() - i]) != nullptr;  // the last first: they are used least
   if (wanted == 0) return;
   try {
     grow(c);
@@ -147,7 +164,6 @@ void Arena::grow(SizeClass& c) {
   // SYNC arena.chunk (release): the headers of these blocks are there; pairs with the acquire in blocks_lent.
   std::atomic_ref(chunk.count).store(made + count, std::memory_order_release);
   c.unmade -= count;
-  c.window = std::max<std::size_t>(c.window, 1);
 }
 
 // A part of the segment for more blocks of a size, up to an eighth of those there are; they are made step by step.

@@ -48,7 +48,9 @@ class Arena final : public detail::Lender {
   [[nodiscard]] detail::BlockHeader* header_at(std::uint64_t offset) const noexcept {
     return segment_.at<detail::BlockHeader>(offset);
   }
-  detail::BlockHeader* find_free(SizeClass& size_class) noexcept;
+  detail::BlockHeader* find_warm(SizeClass& size_class) noexcept;
+  detail::BlockHeader* find_or_make(SizeClass& size_class);
+  detail::BlockHeader* find_any(SizeClass& size_class) noexcept;
   [[nodiscard]] detail::BlockHeader* free_at(std::uint64_t offset) const noexcept;
   detail::BlockHeader* widen(SizeClass& size_class) noexcept;
   detail::BlockHeader* look(SizeClass& size_class, std::size_t looks) noexcept;
