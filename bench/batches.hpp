@@ -71,4 +71,36 @@ class RoundTrips {
   std::vector<double> ns_;
 };
 
+/// Round trips of several kinds in one run, some 40 us of one kind after the other, so that all meet the same
+/// machine: pairs of cores change their distance by 3 from second to second, and single runs of one kind differ by
+/// a quarter with where their few cache lines happen to lie.
+class Turns {
+ public:
+  static constexpr std::uint64_t kTrips = 128;  ///< of a kind in a row
+  explicit Turns(std::size_t kinds) : ns_(kinds) {}
+  [[nodiscard]] static std::size_t kind_of(std::uint64_t trip, std::size_t kinds) { return trip / kTrips % kinds; }
+  void begin() {
+    if (done_ % kTrips == kWarm) start_ = std::chrono::steady_clock::now();
+  }
+  void end() {
+    if (done_ % kTrips == kTrips - 1)
+      ns_[kind_of(done_, ns_.size())].push_back(
+          std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start_).count() /
+          static_cast<double>(kTrips - kWarm));
+    ++done_;
+  }
+  /// ns: of each kind a round trip in its median turn.
+  [[nodiscard]] std::vector<double> figures() const {
+    std::vector<double> medians;
+    for (const auto& ns : ns_) medians.push_back(spread_of(ns).median);
+    return medians;
+  }
+
+ private:
+  static constexpr std::uint64_t kWarm = 8;  // the first of a turn bring its blocks' headers into the caches
+  std::uint64_t done_ = 0;
+  std::chrono::steady_clock::time_point start_;
+  std::vector<std::vector<double>> ns_;
+};
+
 }  // namespace weir::bench

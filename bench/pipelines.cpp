@@ -44,20 +44,37 @@ double run_chain(const Chain& chain, Mode mode) {
   return run_with_figures(pipeline, run_options(mode), 1)[0];
 }
 
-Figures run_hop(const HopRun& hop, Mode mode, const Settings& settings) {
+namespace {
+
+template <class Expect>
+Figures hop_there_and_back(const HopRun& hop, const std::vector<std::size_t>& sizes, Expect expect, Mode mode,
+                           const Settings& settings) {
   Pipeline pipeline;
-  auto& source = pipeline.emplace<HopSource>({.source_pads = {"out"}}, hop.count, hop.bytes, hop.touch);
+  auto& source = pipeline.emplace<HopSource>({.source_pads = {"out"}}, hop.count, sizes, hop.touch);
   auto& there = pipeline.emplace<Hop>(
       {.sink_pads = {"in"},
        .source_pads = {"out"},
        .worker_argdict = {{"core", static_cast<std::int64_t>(settings.far)}, {"touch", hop.touch}}});
-  there.expect(hop.count);
+  expect(there);
   auto& sink = pipeline.emplace<HopSink>({.sink_pads = {"in"}}, hop.count);
   pipeline.connect(source, there);
   pipeline.connect(there, sink);
   pin(settings.near);
   (void)run_with_figures(pipeline, run_options(mode, hop.wait), 1);
-  return there.trips().figures();
+  return there.figures();
+}
+
+}  // namespace
+
+Figures run_hop(const HopRun& hop, Mode mode, const Settings& settings) {
+  return hop_there_and_back(hop, {hop.bytes}, [&](Hop& there) { there.expect(hop.count); }, mode, settings);
+}
+
+Figures run_hops_in_turn(std::int64_t turns, const std::vector<std::size_t>& sizes, Mode mode,
+                         const Settings& settings) {
+  const auto count = turns * static_cast<std::int64_t>(Turns::kTrips * sizes.size());
+  return hop_there_and_back({.count = count}, sizes, [&](Hop& there) { there.expect_turns(sizes.size()); }, mode,
+                            settings);
 }
 
 }  // namespace weir::bench

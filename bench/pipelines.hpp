@@ -40,5 +40,8 @@ struct HopRun {
   Wait wait = Wait::spin;
 };
 [[nodiscard]] Figures run_hop(const HopRun& hop, Mode mode, const Settings& settings);
+/// ns of a hop with an untouched block of each size; the sizes take turns in one run.
+[[nodiscard]] Figures run_hops_in_turn(std::int64_t turns, const std::vector<std::size_t>& sizes, Mode mode,
+                                       const Settings& settings);
 
 }  // namespace weir::bench

@@ -114,6 +114,7 @@ bool Crew::wait() {
   for (Lane* lane : lanes_) {
     lane->release_all();
     lane->note_wait();
+    lane->prepare();
     if (lane->wake_time() && (!deadline || *lane->wake_time() < *deadline)) deadline = lane->wake_time();
   }
   const auto ready = [&] { return std::ranges::any_of(lanes_, [](Lane* lane) { return lane->ready(); }); };

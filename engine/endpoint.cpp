@@ -120,7 +120,7 @@ void Inlet::import(Descriptor& d) {
     } catch (const Error&) {
       refuse("its metadata can't be read");
     }
-    // SYNC block.drop (release): we have read the encoding; pairs with the acquire in Arena::find_free.
+    // SYNC block.drop (release): we have read the encoding; pairs with the acquire in Arena::free_at.
     block->shares.fetch_sub(1, std::memory_order_release);
     d.metadata = reinterpret_cast<std::uintptr_t>(static_cast<BlockHeader*>(box));
   }

@@ -60,7 +60,7 @@ BlockHeader* metadata_header(const detail::Descriptor& d) noexcept {
 
 void drop_share(BlockHeader* header, bool in_arena) noexcept {
   // SYNC block.drop (release): what this holder read or wrote is over; pairs with the acquires in
-  // Arena::find_free (reuse), Frame::is_shared (writing in place) and below (destruction).
+  // Arena::free_at (reuse), Frame::is_shared (writing in place) and below (destruction).
   if (header->shares.fetch_sub(1, std::memory_order_release) != 1 || in_arena) return;
   (void)header->shares.load(std::memory_order_acquire);  // SYNC block.drop (acquire): before destroying
   header->destroy(header);

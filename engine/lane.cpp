@@ -11,7 +11,7 @@ Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
       memory_(memory),
       control_(control),
       bell_(bell_of(spec.lane)),
-      arena_(memory.arenas.at(spec.lane), spec.lane),
+      arena_(memory.arenas.at(spec.lane), spec.lane, spec.prefaulted(spec.lane)),
       waiter_(spec.wait, spec.crowded ? 2'000 : 20'000, spec.spin_share) {
   for (std::uint32_t lane : spec.arenas) arenas_.set(lane, memory.arenas.at(lane));
   for (const LinkEnd& end : spec.ends)

@@ -89,6 +89,8 @@ class Lane {
   void release_all() noexcept;
   /// It is about to wait: its ends count what for.
   void note_wait() noexcept;
+  /// Nothing is to be done now: makes the blocks that may soon be missing.
+  void prepare() noexcept { arena_.prepare(); }
   /// When a task asked to be polled again even if nothing comes.
   [[nodiscard]] const shm::Deadline& wake_time() const noexcept { return wake_at_; }
   [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
@@ -127,6 +129,7 @@ class Lane {
   bool wait(Ready&& ready, const shm::Deadline& deadline) {
     release_all();
     note_wait();
+    arena_.prepare();
     return waiter_.wait({&bell_, 1}, ready, deadline);
   }
 

@@ -63,6 +63,7 @@ void archive(Archive& wire, T& value) {
     wire(value.arena_limit), wire(value.barrier), wire(value.wait), wire(value.measure_latency);
     archive(wire, value.cpus), wire(value.priority), wire(value.spin_share);
     wire(value.several_processes), wire(value.crowded);
+    wire(value.arena_pages), wire(value.prefault), wire(value.lock_memory);
   } else {
     wire(value);
   }
@@ -82,8 +83,9 @@ LaneSpec LaneSpec::decode(std::span<const std::byte> bytes) {
   try {
     archive(wire, spec);
     if (wire.left() != 0) throw Error(std::to_string(wire.left()) + " bytes follow its end");
-    if (spec.mode > Mode::process || spec.barrier > shm::Barrier::global || spec.wait > Wait::park)
-      throw Error("it has a mode, barrier or wait that does not exist");
+    if (spec.mode > Mode::process || spec.barrier > shm::Barrier::global || spec.wait > Wait::park ||
+        spec.arena_pages > shm::PageKind::reserved)
+      throw Error("it has a mode, barrier, wait or kind of page that does not exist");
     if (!(spec.spin_share >= 0 && spec.spin_share <= 1)) throw Error("it spins for more time than there is");
   } catch (const Error& error) {
     throw StartError(std::string("the control block's description of the lane can't be read: ") + error.what());

@@ -2,6 +2,7 @@
 // handed over, a process's is encoded into its control block and decoded there, so both are built by the same code.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "shm/doorbell.hpp"
+#include "shm/segment.hpp"
 #include "weir/dict.hpp"
 #include "weir/element.hpp"
 #include "weir/parallelize.hpp"
@@ -62,6 +64,9 @@ struct LaneSpec {
   std::vector<SharedBlockSpec> shared_blocks;
   std::vector<std::string> modules;
   std::uint64_t arena_limit = 0;
+  shm::PageKind arena_pages = shm::PageKind::normal;
+  std::uint64_t prefault = 0;  ///< bytes of each arena that have pages from the start; see prefaulted()
+  bool lock_memory = false;
   shm::Barrier barrier = shm::Barrier::fence;
   Wait wait = Wait::adaptive;
   double spin_share = 1;  ///< of the wall time, that adaptive waits may spin in vain
@@ -71,6 +76,11 @@ struct LaneSpec {
   bool several_processes = false;
   bool crowded = false;  ///< more lanes than cores
 
+  /// Of the arena of `owner`, one of `arenas`: those of other lanes are here because their blocks come here. What
+  /// puts nothing on a link lends little.
+  [[nodiscard]] std::uint64_t prefaulted(std::uint32_t owner) const noexcept {
+    return owner != lane || lane == kMainLane || std::ranges::any_of(ends, &LinkEnd::produces) ? prefault : 0;
+  }
   [[nodiscard]] std::vector<std::byte> encode() const;
   /// Checks every length; throws StartError on garbage.
   static LaneSpec decode(std::span<const std::byte> bytes);

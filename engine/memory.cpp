@@ -19,6 +19,12 @@ void for_each_segment(const LaneSpec& spec, Bell&& bell, Ring&& ring, Arena&& ar
   for (std::size_t i = 0; i < spec.shared_blocks.size(); ++i) block(i);
 }
 
+shm::Segment attach_arena(const LaneSpec& spec, std::uint32_t owner, int fd) {
+  shm::Segment arena = shm::Segment::attach(fd, shm::arena_bytes(spec.arena_limit), "arena", spec.arena_pages);
+  if (const std::uint64_t bytes = spec.prefaulted(owner)) arena.populate(0, bytes);
+  return arena;
+}
+
 }  // namespace
 
 Memory Memory::attach(const LaneSpec& spec) {
@@ -30,7 +36,7 @@ Memory Memory::attach(const LaneSpec& spec) {
   for_each_segment(
       spec, [&](std::uint32_t lane) { memory.bells[lane] = next(sizeof(shm::Bell), "bell"); },
       [&](const LinkEnd& end) { memory.rings[end.link] = next(shm::ring_bytes(end.capacity), "ring of " + end.sink); },
-      [&](std::uint32_t lane) { memory.arenas[lane] = next(shm::arena_bytes(spec.arena_limit), "arena"); },
+      [&](std::uint32_t lane) { memory.arenas[lane] = attach_arena(spec, lane, ++fd); },
       [&](std::size_t i) {
         memory.shared_blocks.push_back(next(std::max<std::uint64_t>(spec.shared_blocks[i].bytes, 1), "shared block " + spec.shared_blocks[i].name));
       });
@@ -45,6 +51,14 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
       [&](std::uint32_t lane) { fds.push_back(arenas.at(lane).fd()); },
       [&](std::size_t i) { fds.push_back(shared_blocks.at(i).fd()); });
   return fds;
+}
+
+std::vector<const shm::Segment*> Memory::segments() const {
+  std::vector<const shm::Segment*> all;
+  for (const auto* kind : {&bells, &arenas, &rings})
+    for (const auto& [number, segment] : *kind) all.push_back(&segment);
+  for (const shm::Segment& segment : shared_blocks) all.push_back(&segment);
+  return all;
 }
 
 shm::Bell* Memory::bell(std::uint32_t lane) const { return bells.at(lane).at<shm::Bell>(0); }

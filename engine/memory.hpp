@@ -31,6 +31,7 @@ class Memory {
   /// The descriptors in the order that attach() expects them.
   [[nodiscard]] std::vector<int> descriptors(const LaneSpec& spec) const;
 
+  [[nodiscard]] std::vector<const shm::Segment*> segments() const;
   [[nodiscard]] shm::Bell* bell(std::uint32_t lane) const;
   /// The ring's header. Throws StartError if the segment holds none.
   [[nodiscard]] shm::RingHeader* ring(std::uint32_t link) const;

@@ -337,6 +337,8 @@ class Planner {
       lane.neighbours.assign(neighbours.begin(), neighbours.end());
       lane.arenas = upstream_of(lane.lane);
       lane.arena_limit = limit;
+      lane.prefault = std::min(options_.prefault, limit);
+      lane.lock_memory = options_.mlock;
       lane.measure_latency = options_.measure_latency;
       lane.several_processes = plan_.several_processes;
       lane.crowded = plan_.lanes.size() > cores;

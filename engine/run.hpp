@@ -113,7 +113,11 @@ class Run : public std::enable_shared_from_this<Run> {
   void refuse_inside_worker() const;
   void claim_pipeline();
   void prepare();
+  [[nodiscard]] shm::Segment::Sharing sharing() const noexcept;
+  void choose_pages();
+  [[nodiscard]] shm::Segment make_arena(const LaneSpec& lane) const;
   void make_memory();
+  void lock_memory() const;
   void build_main_lane();
   void connect_elements();
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/run.hpp"
+#include "shm/pages.hpp"
 
 namespace weir::engine {
 
@@ -96,6 +97,9 @@ void Run::start() {
   if (started()) throw Error("this run has been started already; make another Parallelize to run again");
   refuse_inside_worker();
   plan_ = make_plan(pipeline_, options_, Parallelize::default_mode(), shared_specs_);
+  if (options_.prefault == kPrefaultAll && options_.arena_bytes == 0)
+    throw StartError("prefault: all of a quarter of the memory for each lane is too much; say how much a lane may lend "
+                     "(Options::arena_bytes, --memory), or give prefault in bytes");
   claim_pipeline();
   try {
     for (const auto& element : pipeline_.elements()) Wiring::run_started(*element);
@@ -130,7 +134,9 @@ void Run::prepare() {
   start_deadline_ = shm::deadline_after(options_.start_timeout);
   barrier_ = shm::prepare_barrier(plan_.several_processes);
   for (LaneSpec& lane : plan_.lanes) lane.barrier = barrier_;
+  choose_pages();
   make_memory();
+  if (options_.mlock) lock_memory();
   build_main_lane();
   connect_elements();
   wake_fd_ = shm::keep_off_stdio(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -142,9 +148,37 @@ void Run::prepare() {
   }
 }
 
+shm::Segment::Sharing Run::sharing() const noexcept {
+  return plan_.several_processes ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory;
+}
+
+void Run::choose_pages() {
+  if (options_.huge_pages == HugePages::off) return;
+  std::size_t bytes = 0;
+  for (const LaneSpec& lane : plan_.lanes) bytes += shm::arena_bytes(lane.arena_limit);
+  const shm::HugePageChoice choice = shm::choose_huge_pages(shm::huge_page_support(), sharing(), bytes);
+  if (!choice.why_not.empty()) {
+    if (options_.huge_pages == HugePages::require) throw StartError(choice.why_not);
+    report_.warnings.push_back(choice.why_not);
+  }
+  for (LaneSpec& lane : plan_.lanes) lane.arena_pages = choice.kind;
+}
+
+shm::Segment Run::make_arena(const LaneSpec& lane) const {
+  shm::Segment arena = shm::create_arena(sharing(), lane.arena_limit, lane.lane, lane.arena_pages);
+  if (const std::uint64_t bytes = lane.prefaulted(lane.lane)) arena.populate(0, bytes);
+  return arena;
+}
+
+// Workers lock what they map themselves: a lock is a process's own.
+void Run::lock_memory() const {
+  std::vector<const shm::Segment*> segments = memory_->segments();
+  for (const Control& control : controls_) segments.push_back(&control.segment());
+  shm::lock_in_memory(segments);
+}
+
 void Run::make_memory() {
-  const auto sharing =
-      plan_.several_processes ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory;
+  const auto sharing = this->sharing();
   free_orphans();
   std::erase_if(pipeline_memory_->kept, [](const auto& memory) { return !holds_frames(*memory); });
   memory_->bells[kMainLane] =
@@ -155,7 +189,7 @@ void Run::make_memory() {
       new (bell.data()) shm::Bell;
       memory_->bells[lane.lane] = std::move(bell);
     }
-    memory_->arenas[lane.lane] = shm::create_arena(sharing, lane.arena_limit, lane.lane);
+    memory_->arenas[lane.lane] = make_arena(lane);
     controls_.push_back(Control::create(lane));
   }
   for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {

@@ -17,6 +17,7 @@
 
 #include "engine/placement.hpp"
 #include "engine/run.hpp"
+#include "shm/pages.hpp"
 
 namespace weir {
 
@@ -75,6 +76,11 @@ void run_lane(Control& control) {
   load_modules(spec);
   find_functions(spec);
   Memory memory = Memory::attach(spec);
+  if (spec.lock_memory) {
+    std::vector<const shm::Segment*> segments = memory.segments();
+    segments.push_back(&control.segment());
+    shm::lock_in_memory(segments);
+  }
   Lane lane(spec, memory, control);
   add_workers(lane, control, map_shared_blocks(spec, memory));
   control.header().state.store(LaneState::attached, std::memory_order_relaxed);  // a figure for the start deadline

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <string>
+#include <utility>
 
 #include "weir/error.hpp"
 
@@ -26,25 +27,28 @@ SizeIndex size_class_of(std::size_t bytes) noexcept {
   return {(octave - 8) * 4 + steps, (std::size_t{1} << octave) + steps * quarter};
 }
 
-constexpr std::size_t kChunkBytes = 256 << 10;  // what growing aims at, so that small blocks come in runs
-constexpr std::size_t kLargeStep = 64 << 20;    // what it takes at most, so that memory follows the need
+constexpr std::size_t kStepBytes = 256 << 10;    // what growing commits, so that small blocks come in runs
+constexpr std::size_t kLargestChunk = 64 << 20;  // what a size sets aside at most, so that room is left for others
+constexpr std::size_t kEnough = 8;               // blocks; from there on one more is little beside what there is
+
+std::size_t blocks_a_step(std::size_t stride) noexcept { return std::max<std::size_t>(1, kStepBytes / stride); }
 
 }  // namespace
 
 std::size_t arena_bytes(std::size_t limit) noexcept {
   constexpr std::size_t kPage = 4096;
-  return (sizeof(ArenaHeader) + limit + kChunkBytes + kPage - 1) / kPage * kPage;
+  return (sizeof(ArenaHeader) + limit + kStepBytes + kPage - 1) / kPage * kPage;
 }
 
-Segment create_arena(Segment::Sharing sharing, std::size_t limit, std::uint32_t lane) {
-  Segment segment = Segment::create(sharing, arena_bytes(limit), "arena");
+Segment create_arena(Segment::Sharing sharing, std::size_t limit, std::uint32_t lane, PageKind pages) {
+  Segment segment = Segment::create(sharing, arena_bytes(limit), "arena", pages);
   auto* header = new (segment.data()) ArenaHeader;
   header->lane = lane;
   return segment;
 }
 
-Arena::Arena(const Segment& segment, std::uint32_t lane)
-    : segment_(segment), lane_(lane), used_(sizeof(ArenaHeader)), classes_(160) {}
+Arena::Arena(const Segment& segment, std::uint32_t lane, std::size_t prefaulted)
+    : segment_(segment), lane_(lane), used_(sizeof(ArenaHeader)), prefaulted_(prefaulted), classes_(160) {}
 
 BlockHeader* Arena::lend(std::size_t bytes) {
   if (bytes > segment_.size())
@@ -53,26 +57,49 @@ BlockHeader* Arena::lend(std::size_t bytes) {
                       bytes, segment_.size());
   const SizeIndex size = size_class_of(bytes);
   SizeClass& size_class = classes_[size.index];
-  BlockHeader* block = find_free(size_class);
+  BlockHeader* block = find_warm(size_class);
   if (!block) {
-    grow(size_class, size.bytes);
-    block = find_free(size_class);
+    size_class.payload_bytes = size.bytes;
+    block = find_or_make(size_class);
   }
   block->shares.store(1, std::memory_order_relaxed);  // nobody else knows the block until its frame is published
   return block;
 }
 
-BlockHeader* Arena::find_free(SizeClass& c) noexcept {
-  // A few looks round the window; then one block more, so that a lane that holds ever more does not look at all it
-  // holds each time; and before the arena grows, all there are.
+// A few looks round the window; then one block more, so that a lane that holds ever more does not look at all it holds
+// each time.
+BlockHeader* Arena::find_warm(SizeClass& c) noexcept {
   constexpr std::size_t kFew = 32;
   if (BlockHeader* block = look(c, std::min(c.window, kFew))) return block;
-  if (c.window < c.blocks.size())
-    if (BlockHeader* block = free_at(c.blocks[c.window++])) return block;
+  return widen(c);
+}
+
+// All there are are looked at before the size sets an eighth more aside; while it makes those blocks, step by step, it
+// does not look at all of them again for each step.
+BlockHeader* Arena::find_or_make(SizeClass& c) {
+  if (c.unmade == 0 || c.window < c.blocks.size())
+    if (BlockHeader* block = find_any(c)) return block;
+  try {
+    grow(c);
+  } catch (const MemoryError&) {
+    if (BlockHeader* block = find_any(c)) return block;
+    throw;
+  }
+  return widen(c);
+}
+
+BlockHeader* Arena::find_any(SizeClass& c) noexcept {
   if (BlockHeader* block = look(c, c.window)) return block;
   while (c.window < c.blocks.size())
-    if (BlockHeader* block = free_at(c.blocks[c.window++])) return block;
+    if (BlockHeader* block = widen(c)) return block;
   return nullptr;
+}
+
+BlockHeader* Arena::widen(SizeClass& c) noexcept {
+  if (c.window == c.blocks.size()) return nullptr;
+  BlockHeader* block = free_at(c.blocks[c.window++]);
+  if (c.window == c.blocks.size()) low_ = &c;
+  return block;
 }
 
 BlockHeader* Arena::free_at(std::uint64_t offset) const noexcept {
@@ -100,35 +127,64 @@ void Arena::end_round(SizeClass& c) noexcept {
   c.busy = 0;
 }
 
-void Arena::grow(SizeClass& c, std::size_t payload_bytes) {
+// Whether they are low is for now to say: since low_ was set, many may have come back.
+void Arena::prepare_more() noexcept {
+  SizeClass& c = *std::exchange(low_, nullptr);
+  const std::size_t step = blocks_a_step(sizeof(BlockHeader) + c.payload_bytes);
+  if (step == 1 && c.blocks.size() < kEnough) return;
+  std::size_t wanted = std::min(step, c.blocks.size() / kEnough + 1);
+  const std::size_t looks = c.unmade == 0 ? c.blocks.size() : std::min(2 * wanted, c.blocks.size());
+  for (std::size_t i = 1; i <= looks && wanted != 0; ++i)
+    wanted -= free_at(c.blocks[c.blocks.size() - i]) != nullptr;  // the last first: they are used least
+  if (wanted == 0) return;
+  try {
+    grow(c);
+  } catch (const std::exception&) {
+    // lend() says so, if it comes to that
+  }
+}
+
+void Arena::grow(SizeClass& c) {
+  if (c.unmade == 0) begin_chunk(c);
+  ArenaChunk& chunk = *c.chunk;
+  const std::size_t made = static_cast<std::size_t>(chunk.count);  // only this lane writes it
+  const std::size_t count = std::min(c.unmade, blocks_a_step(chunk.stride));
+  const std::uint64_t first = chunk.offset + made * chunk.stride;
+  if (c.blocks.capacity() < c.blocks.size() + count)  // what may throw comes before anything changes
+    c.blocks.reserve(std::max(c.blocks.size() + count, 2 * c.blocks.size()));
+  if (first + count * chunk.stride > prefaulted_) segment_.commit(first, count * chunk.stride);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t offset = first + i * chunk.stride;
+    auto* block = new (segment_.data() + offset) BlockHeader;
+    block->lender = lane_;
+    block->ref = make_ref(lane_, offset);
+    block->capacity = c.payload_bytes;
+    c.blocks.push_back(offset);
+  }
+  // SYNC arena.chunk (release): the headers of these blocks are there; pairs with the acquire in blocks_lent.
+  std::atomic_ref(chunk.count).store(made + count, std::memory_order_release);
+  c.unmade -= count;
+}
+
+// A part of the segment for more blocks of a size, up to an eighth of those there are; they are made step by step.
+void Arena::begin_chunk(SizeClass& c) {
   auto& header = *segment_.at<ArenaHeader>(0);
   const std::uint32_t chunk = header.chunks.load(std::memory_order_relaxed);  // only this lane writes it
-  const std::size_t stride = sizeof(BlockHeader) + payload_bytes;
+  const std::size_t stride = sizeof(BlockHeader) + c.payload_bytes;
   const std::size_t room = (segment_.size() - used_) / stride;
   if (room == 0 || chunk == ArenaHeader::kMaxChunks)
-    throw MemoryError("this lane's arena is full: a block of " + std::to_string(payload_bytes) + " bytes needs " +
+    throw MemoryError("this lane's arena is full: a block of " + std::to_string(c.payload_bytes) + " bytes needs " +
                           std::to_string(stride) + " bytes, " + std::to_string(segment_.size() - used_) + " of " +
                           std::to_string(segment_.size()) +
                           " are left; raise Options::arena_bytes (--memory) or lower queue_maxsize",
                       stride, segment_.size() - used_);
-  const std::size_t eighth = std::min(c.blocks.size() / 8, kLargeStep / stride);
-  const std::size_t wanted = std::max({std::size_t{1}, kChunkBytes / stride, eighth});
-  const std::size_t count = std::min(wanted, room);
-  c.blocks.reserve(c.blocks.size() + count);  // what may throw comes before anything changes
-  segment_.commit(used_, count * stride);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint64_t offset = used_ + i * stride;
-    auto* block = new (segment_.data() + offset) BlockHeader;
-    block->lender = lane_;
-    block->ref = make_ref(lane_, offset);
-    block->capacity = payload_bytes;
-    c.blocks.push_back(offset);
-  }
-  c.window = std::max<std::size_t>(c.window, 1);
-  header.chunk[chunk] = {used_, stride, count};
+  const std::size_t eighth = std::min(c.blocks.size() / 8, kLargestChunk / stride);
+  c.unmade = std::min(std::max(blocks_a_step(stride), eighth), room);
+  c.chunk = &header.chunk[chunk];
+  *c.chunk = {used_, stride, 0};
+  used_ += c.unmade * stride;
   // SYNC arena.chunk (release): the entry is complete; pairs with the acquire in blocks_lent.
   header.chunks.store(chunk + 1, std::memory_order_release);
-  used_ += count * stride;
 }
 
 std::size_t Arena::blocks() const noexcept {
@@ -140,10 +196,12 @@ std::size_t Arena::blocks() const noexcept {
 std::size_t blocks_lent(const Segment& segment) noexcept {
   const auto& header = *segment.at<const ArenaHeader>(0);
   std::size_t lent = 0;
-  // SYNC arena.chunk (acquire): pairs with the release in Arena::grow.
+  // SYNC arena.chunk (acquire): pairs with the release in Arena::begin_chunk.
   const auto chunks = std::min<std::size_t>(header.chunks.load(std::memory_order_acquire), ArenaHeader::kMaxChunks);
   for (std::size_t i = 0; i < chunks; ++i) {
-    const ArenaChunk chunk = header.chunk[i];
+    ArenaChunk chunk{header.chunk[i].offset, header.chunk[i].stride};
+    // SYNC arena.chunk (acquire): pairs with the release in Arena::grow.
+    chunk.count = std::atomic_ref(const_cast<std::uint64_t&>(header.chunk[i].count)).load(std::memory_order_acquire);
     if (chunk.stride < sizeof(BlockHeader) || chunk.stride % kLine != 0 || chunk.offset % kLine != 0 || chunk.offset > segment.size() ||
         chunk.count > (segment.size() - chunk.offset) / chunk.stride)
       continue;  // scribbled over: nothing there can be believed

@@ -4,8 +4,10 @@
 // in any process: that is one atomic decrement, and reaching 0 is the whole return. The lender goes round the
 // blocks of a size in a window that is as wide as is needed, and takes the first that has no shares.
 //
-// lend() may call the kernel while the arena grows; in a steady state it allocates nothing. It throws MemoryError
-// where the arena's limit or the system's memory is too small.
+// Every process maps the whole segment from the start, so that growing is to give pages to a part of it: nobody has to
+// be told, and nothing is mapped or resized. lend() does so where no block is left, in small steps; prepare() does it
+// ahead, when the lane has nothing to do; and what was prefaulted needs no page at all. In a steady state nothing calls
+// the kernel. lend() throws MemoryError where the arena's limit or the system's memory is too small.
 #pragma once
 
 #include <cstddef>
@@ -19,17 +21,26 @@ namespace weir::shm {
 
 class Arena final : public detail::Lender {
  public:
-  /// Lends from a segment that create_arena made and nobody lends from yet; it has to outlive the arena.
-  Arena(const Segment& segment, std::uint32_t lane);
+  /// Lends from a segment that create_arena made and nobody lends from yet; it has to outlive the arena. Its first
+  /// `prefaulted` bytes have pages.
+  Arena(const Segment& segment, std::uint32_t lane, std::size_t prefaulted = 0);
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
   detail::BlockHeader* lend(std::size_t bytes) override;
+  /// For when the lane has nothing to do: if blocks of some size have run low, makes some more, as many as take
+  /// 256 KiB or an eighth of what there is.
+  void prepare() noexcept {
+    if (low_) prepare_more();
+  }
   [[nodiscard]] std::size_t blocks() const noexcept;
 
  private:
   struct SizeClass {
     std::vector<std::uint64_t> blocks;  // offsets of their headers
+    std::size_t payload_bytes = 0;
+    ArenaChunk* chunk = nullptr;        // the newest
+    std::size_t unmade = 0;             // blocks for which it has room
     std::size_t hand = 0;
     std::size_t window = 0;  // the hand goes round the first `window` blocks, so that few blocks stay warm
     std::size_t busy = 0;    // met in this round
@@ -37,21 +48,29 @@ class Arena final : public detail::Lender {
   [[nodiscard]] detail::BlockHeader* header_at(std::uint64_t offset) const noexcept {
     return segment_.at<detail::BlockHeader>(offset);
   }
-  detail::BlockHeader* find_free(SizeClass& size_class) noexcept;
+  detail::BlockHeader* find_warm(SizeClass& size_class) noexcept;
+  detail::BlockHeader* find_or_make(SizeClass& size_class);
+  detail::BlockHeader* find_any(SizeClass& size_class) noexcept;
   [[nodiscard]] detail::BlockHeader* free_at(std::uint64_t offset) const noexcept;
+  detail::BlockHeader* widen(SizeClass& size_class) noexcept;
   detail::BlockHeader* look(SizeClass& size_class, std::size_t looks) noexcept;
   void end_round(SizeClass& size_class) noexcept;
-  void grow(SizeClass& size_class, std::size_t payload_bytes);
+  void prepare_more() noexcept;
+  void grow(SizeClass& size_class);
+  void begin_chunk(SizeClass& size_class);
 
   const Segment& segment_;
   std::uint32_t lane_;
-  std::uint64_t used_;  // bytes given to chunks
+  std::uint64_t used_;       // bytes given to chunks
+  std::uint64_t prefaulted_; // bytes that need not be committed
+  SizeClass* low_ = nullptr; // one that had to use its last block
   std::vector<SizeClass> classes_;
 };
 
 /// A segment with an empty arena. `limit` bounds the payload bytes that it lends; memory is committed as it is
 /// used. `lane` becomes the top of every BlockRef.
-[[nodiscard]] Segment create_arena(Segment::Sharing sharing, std::size_t limit, std::uint32_t lane);
+[[nodiscard]] Segment create_arena(Segment::Sharing sharing, std::size_t limit, std::uint32_t lane,
+                                   PageKind pages = PageKind::normal);
 /// Bytes of segment for an arena that lends up to `limit` bytes of payload.
 [[nodiscard]] std::size_t arena_bytes(std::size_t limit) noexcept;
 /// Blocks of an arena that somebody still has a share of; reads the segment's own tables, checked.

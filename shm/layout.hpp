@@ -68,7 +68,8 @@ static_assert(offsetof(RingHeader, closed_at) == 64 && offsetof(RingHeader, head
   return sizeof(RingHeader) + ring_slots(limit) * sizeof(Slot);
 }
 
-/// A run of blocks of one size: `count` times { BlockHeader, payload of `stride - 64` bytes }.
+/// A run of blocks of one size: `count` times { BlockHeader, payload of `stride - 64` bytes }, so far; only the lender
+/// adds.
 struct ArenaChunk {
   std::uint64_t offset = 0;
   std::uint64_t stride = 0;

@@ -7,11 +7,19 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace weir::shm {
+
+/// The pages behind a segment.
+enum class PageKind : std::uint8_t {
+  normal,
+  transparent,  ///< huge where the kernel finds some
+  reserved,     ///< huge, of those that the administrator has set aside; taken for the whole segment when it is made
+};
 
 class Segment {
  public:
@@ -19,9 +27,10 @@ class Segment {
 
   Segment() = default;
   /// Zeroed memory of `bytes`, reserved but not committed. `what` names it in errors and in /proc/PID/maps.
-  static Segment create(Sharing sharing, std::size_t bytes, std::string_view what);
+  /// Reserved pages make it longer, up to a whole number of them.
+  static Segment create(Sharing sharing, std::size_t bytes, std::string_view what, PageKind pages = PageKind::normal);
   /// Maps what `fd` holds, which has to be `bytes` long or longer; takes the descriptor over.
-  static Segment attach(int fd, std::size_t bytes, std::string_view what);
+  static Segment attach(int fd, std::size_t bytes, std::string_view what, PageKind pages = PageKind::normal);
   Segment(Segment&& other) noexcept;
   Segment& operator=(Segment&& other) noexcept;
   ~Segment();
@@ -37,11 +46,16 @@ class Segment {
   /// Makes sure that these bytes have memory behind them. Throws MemoryError instead of letting the first touch
   /// end the process.
   void commit(std::size_t offset, std::size_t bytes) const;
+  /// The same for private memory, too, and at once: no later touch in this process is a page fault.
+  void populate(std::size_t offset, std::size_t bytes) const;
 
  private:
+  void map(PageKind pages, std::string_view what);
+
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
   int fd_ = -1;
+  PageKind pages_ = PageKind::normal;
 };
 
 /// The descriptor, moved above the three of standard input, output and error if it is one of them: a program that

@@ -76,6 +76,9 @@ LaneSpec full_spec() {
   spec.measure_latency = true;
   spec.several_processes = true;
   spec.crowded = true;
+  spec.arena_pages = shm::PageKind::reserved;
+  spec.prefault = 1 << 30;
+  spec.lock_memory = true;
   return spec;
 }
 
@@ -130,6 +133,9 @@ void expect_equal(const LaneSpec& a, const LaneSpec& b) {
   EXPECT_EQ(a.measure_latency, b.measure_latency);
   EXPECT_EQ(a.several_processes, b.several_processes);
   EXPECT_EQ(a.crowded, b.crowded);
+  EXPECT_EQ(a.arena_pages, b.arena_pages);
+  EXPECT_EQ(a.prefault, b.prefault);
+  EXPECT_EQ(a.lock_memory, b.lock_memory);
 }
 
 /// What decoding says about these bytes; nothing if it takes them. They are copied to a place of exactly

@@ -7,6 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <variant>
+#include <vector>
 
 #include <weir/weir.hpp>
 
@@ -75,16 +78,21 @@ class PlainSink : public SinkElement {
   ChainCheck check;
 };
 
-/// Frames for Hop: numbers, or blocks of "bytes" that are written once if "touch" says so.
+/// Writes all of a block, and reads all of one: the same instructions for weir and for who does it without.
+void write_items(std::span<std::uint64_t> items) noexcept;
+[[nodiscard]] std::uint64_t read_items(std::span<const std::uint64_t> items) noexcept;
+
+/// Frames for Hop: blocks of these sizes, a turn (bench/batches.hpp) of each, written once if `touch` says so; a size
+/// of 0 is a number.
 class HopSource : public SourceElement {
  public:
-  HopSource(ElementOptions options, std::int64_t count, std::size_t bytes, bool touch)
-      : SourceElement(std::move(options)), count_(count), bytes_(bytes), touch_(touch) {}
+  HopSource(ElementOptions options, std::int64_t count, std::vector<std::size_t> sizes, bool touch)
+      : SourceElement(std::move(options)), count_(count), sizes_(std::move(sizes)), touch_(touch) {}
   Frame new_frame(SourcePad&) override;
 
  private:
   std::int64_t count_, given_ = 0;
-  std::size_t bytes_;
+  std::vector<std::size_t> sizes_;
   bool touch_;
 };
 /// One frame at a time through in_queue to its worker, and back through out_queue. The worker runs on the
@@ -93,14 +101,16 @@ class Hop : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
   /// The first half of the frames is counted in batches, the rest one by one.
-  void expect(std::int64_t count) { trips_.emplace(static_cast<std::uint64_t>(count)); }
-  [[nodiscard]] const RoundTrips& trips() const { return *trips_; }
+  void expect(std::int64_t count) { trips_.emplace<RoundTrips>(static_cast<std::uint64_t>(count)); }
+  /// Or frames of several sizes in turn.
+  void expect_turns(std::size_t sizes) { trips_.emplace<Turns>(sizes); }
+  [[nodiscard]] std::vector<double> figures() const;
   void pull(SinkPad&, Frame frame) override;
   Frame new_frame(SourcePad&) override;
   static void sub_process_internal(WorkerContext& ctx);
 
  private:
-  std::optional<RoundTrips> trips_;
+  std::variant<std::monostate, RoundTrips, Turns> trips_;
 };
 /// Throws Error at the end if the numbers are not those that HopSource gave.
 class HopSink : public SinkElement {

@@ -1,4 +1,6 @@
 #include <cstring>
+#include <numeric>
+#include <span>
 #include <utility>
 
 #include "bench/settings.hpp"
@@ -6,27 +8,41 @@
 
 namespace weir::bench {
 
+// Aligned, as the two programs that they are in must not differ in where a loop begins.
+[[gnu::noinline, gnu::aligned(64)]] void write_items(std::span<std::uint64_t> items) noexcept {
+  std::memset(items.data(), 1, items.size_bytes());
+}
+
+[[gnu::noinline, gnu::aligned(64)]] std::uint64_t read_items(std::span<const std::uint64_t> items) noexcept {
+  return std::accumulate(items.begin(), items.end(), std::uint64_t{0});
+}
+
 Frame HopSource::new_frame(SourcePad&) {
+  const std::size_t bytes = sizes_[Turns::kind_of(static_cast<std::uint64_t>(given_), sizes_.size())];
   ++given_;
   const FrameOptions options{.eos = given_ == count_, .time = given_};
-  if (bytes_ == 0) return Frame::of(given_, options);
-  Frame frame = Frame::loan<std::uint64_t>(bytes_ / sizeof(std::uint64_t), options);
-  if (touch_) {
-    const auto items = frame.data<std::uint64_t>();
-    std::memset(items.data(), 1, items.size_bytes());
-  }
+  if (bytes == 0) return Frame::of(given_, options);
+  Frame frame = Frame::loan<std::uint64_t>(bytes / sizeof(std::uint64_t), options);
+  if (touch_) write_items(frame.data<std::uint64_t>());
   return frame;
 }
 
 void Hop::pull(SinkPad&, Frame frame) {
-  trips_->begin();
+  if (auto* turns = std::get_if<Turns>(&trips_)) turns->begin();
+  else std::get<RoundTrips>(trips_).begin();
   in_queue().put(std::move(frame));
 }
 
 Frame Hop::new_frame(SourcePad&) {
   auto frame = out_queue().get();
-  trips_->end();
+  if (auto* turns = std::get_if<Turns>(&trips_)) turns->end();
+  else std::get<RoundTrips>(trips_).end();
   return frame ? std::move(*frame) : Frame::end_of_stream();
+}
+
+std::vector<double> Hop::figures() const {
+  if (const auto* turns = std::get_if<Turns>(&trips_)) return turns->figures();
+  return std::get<RoundTrips>(trips_).figures();
 }
 
 void Hop::sub_process_internal(WorkerContext& ctx) {
@@ -34,10 +50,8 @@ void Hop::sub_process_internal(WorkerContext& ctx) {
   const bool touch = ctx.arg<bool>("touch");
   while (auto frame = ctx.inq().get()) {
     if (!frame->value_if<std::int64_t>()) {
-      std::uint64_t sum = 0;
-      if (touch)
-        for (const std::uint64_t item : std::as_const(*frame).data<std::uint64_t>()) sum += item;
-      if (touch && sum == 0) throw Error("a block came without what was written to it");
+      if (touch && read_items(std::as_const(*frame).data<std::uint64_t>()) == 0)
+        throw Error("a block came without what was written to it");
       *frame = Frame::of(frame->time(), {.eos = frame->eos()});
     }
     ctx.outq().put(std::move(*frame));

@@ -14,6 +14,7 @@
 
 #include "weir/explain.hpp"
 #include "weir/export.hpp"
+#include "weir/memory_options.hpp"
 #include "weir/pipeline.hpp"
 #include "weir/report.hpp"
 
@@ -36,6 +37,12 @@ struct Options {
   std::chrono::nanoseconds start_timeout = std::chrono::seconds(20);
   /// Payload memory that each lane may lend at most, in bytes; committed as it is used. 0: a quarter of the memory.
   std::size_t arena_bytes = 0;
+  HugePages huge_pages = HugePages::off;  ///< behind payload memory
+  /// Bytes of each lane's payload memory that have pages before the first frame, so that none is a page fault later;
+  /// kPrefaultAll: all of arena_bytes, which has to be given.
+  std::size_t prefault = 0;
+  /// Nothing of the run's shared memory is swapped out. RLIMIT_MEMLOCK has to allow for all that lanes may lend.
+  bool mlock = false;
   Wait wait = Wait::adaptive;  ///< of lanes whose elements say nothing
   /// How much of one core all lanes together may spin in vain, 0 to 1, where they wait adaptively: beyond that they park
   /// at once. Each lane has an equal part. Nothing: as it pays, some 50 us a wait at most.

@@ -10,6 +10,7 @@
 #include "weir/explain.hpp"
 #include "weir/frame.hpp"
 #include "weir/groups.hpp"
+#include "weir/memory_options.hpp"
 #include "weir/pad.hpp"
 #include "weir/parallelize.hpp"
 #include "weir/pipeline.hpp"

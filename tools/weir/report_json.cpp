@@ -69,6 +69,7 @@ ordered_json run_json(const RunRecord& record, const std::unordered_map<std::str
   json["latency_count"] = report.latency.count();
   json["balances"] = report.balances();
   json["bottleneck"] = bottleneck_json(report.bottleneck);
+  json["warnings"] = report.warnings;
   for (const char* list : {"links", "elements", "lanes"}) json[list] = ordered_json::array();
   for (const LinkReport& link : report.links) json["links"].push_back(link_json(link));
   for (const ElementReport& element : report.elements) {

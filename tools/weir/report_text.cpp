@@ -89,7 +89,9 @@ std::string single_report(const RunRecord& record) {
   const Report& report = *record.report;
   Table table({{""}, {"", Align::right}});
   for (const Measure& measure : measures()) table.add({measure.label, shown(measure, measure.of(report))});
-  return headline(record) + "\n\n" + table.text() + "\n" + lanes_table(report) + bottleneck_line(report) +
+  std::string warnings;
+  for (const std::string& warning : report.warnings) warnings += "warning: " + warning + "\n";
+  return headline(record) + "\n" + warnings + "\n" + table.text() + "\n" + lanes_table(report) + bottleneck_line(report) +
          "\n" + ledger_table(report);
 }
 
