@@ -202,8 +202,8 @@ std::size_t blocks_lent(const Segment& segment) noexcept {
     ArenaChunk chunk{header.chunk[i].offset, header.chunk[i].stride};
     // SYNC arena.chunk (acquire): pairs with the release in Arena::grow.
     chunk.count = std::atomic_ref(const_cast<std::uint64_t&>(header.chunk[i].count)).load(std::memory_order_acquire);
-    if (chunk.stride < sizeof(BlockHeader) || chunk.stride % kLine != 0 || chunk.offset % kLine != 0 || chunk.offset > segment.size() ||
-        chunk.count > (segment.size() - chunk.offset) / chunk.stride)
+    if (chunk.stride < sizeof(BlockHeader) || chunk.stride % kLine != 0 || chunk.offset % kLine != 0 ||
+        chunk.offset > segment.size() || chunk.count > (segment.size() - chunk.offset) / chunk.stride)
       continue;  // scribbled over: nothing there can be believed
     for (std::size_t b = 0; b < chunk.count; ++b)
       lent += segment.at<BlockHeader>(chunk.offset + b * chunk.stride)->shares.load(std::memory_order_relaxed) != 0;

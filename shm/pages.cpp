@@ -63,7 +63,8 @@ HugePageChoice choose_huge_pages(const HugePageSupport& support, Segment::Sharin
   if (pages <= support.unreserved_pages) return {PageKind::reserved, {}};
   const std::string file = shared ? "shmem_enabled" : "enabled", word = shared ? "advise" : "madvise";
   return {PageKind::normal,
-          "huge_pages: payloads get ordinary pages here, as " + file + " is '" + (setting.empty() ? "missing" : setting) +
+          "huge_pages: payloads get ordinary pages here, as " + file + " is '" +
+              (setting.empty() ? "missing" : setting) +
               "'; as root: echo " + word + " > /sys/kernel/mm/transparent_hugepage/" + file + ", or set aside the " +
               std::to_string(pages) + " pages that the arenas may need (" + std::to_string(support.unreserved_pages) +
               " are free; fewer do with a lower Options::arena_bytes, --memory): sysctl vm.nr_hugepages=" +

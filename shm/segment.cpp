@@ -37,7 +37,8 @@ void* aligned_place(std::size_t bytes, std::size_t alignment) {
   const auto begin = reinterpret_cast<std::uintptr_t>(p);
   const std::uintptr_t aligned = round_up(begin, alignment);
   if (aligned != begin) ::munmap(p, aligned - begin);
-  const std::uintptr_t used_to = round_up(aligned + bytes, kPage), mapped_to = round_up(begin + bytes + alignment, kPage);
+  const std::uintptr_t used_to = round_up(aligned + bytes, kPage);
+  const std::uintptr_t mapped_to = round_up(begin + bytes + alignment, kPage);
   if (mapped_to != used_to) ::munmap(reinterpret_cast<void*>(used_to), mapped_to - used_to);
   return reinterpret_cast<void*>(aligned);
 }

@@ -92,7 +92,8 @@ TEST(LockedMemory, IsHeldUpToTheLimitAndRefusedBeyondWithWhatToDo) {
     if (locked_kib() < 512) ::_exit(1);
     const auto error = thrown<StartError>([&] { lock_in_memory(both); });
     const std::string text = error ? error->what() : "";
-    const bool told = text.find("1572864 bytes") != std::string::npos && text.find("ulimit -l 1537") != std::string::npos &&
+    const bool told = text.find("1572864 bytes") != std::string::npos &&
+                      text.find("ulimit -l 1537") != std::string::npos &&
                       text.find("may lock 1048576 bytes (RLIMIT_MEMLOCK)") != std::string::npos;
     ::_exit(told ? 0 : 2);
   }
