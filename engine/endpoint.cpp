@@ -34,12 +34,23 @@ void throw_spec_change(const std::string& pad, std::uint64_t frame, const Spec& 
                   "; a pad keeps its spec for a whole stream");
 }
 
+LocalQueue::LocalQueue(std::size_t limit)
+    : capacity_(std::bit_ceil(std::min<std::size_t>(limit + Burst::kMost, 1024))), mask_(7), limit_(limit) {
+  slots_ = std::make_unique<Descriptor[]>(capacity_);
+}
+
+// Twice the slots: those in the upper half are free, as long as there are any; then others have to be made.
 void LocalQueue::grow() {
-  const std::size_t slots = slots_ ? 2 * (mask_ + 1) : std::bit_ceil(std::min<std::size_t>(limit_ + 1, 8));
-  auto larger = std::make_unique<Descriptor[]>(slots);
-  for (std::uint64_t at = head_; at != tail_; ++at) larger[at & (slots - 1)] = slots_[at & mask_];
+  const std::size_t before = mask_;
+  mask_ = 2 * before + 1;
+  if (mask_ < capacity_) {
+    for (std::uint64_t at = head_; at != tail_; ++at) slots_[at & mask_] = slots_[at & before];
+    return;
+  }
+  capacity_ = mask_ + 1;
+  auto larger = std::make_unique<Descriptor[]>(capacity_);
+  for (std::uint64_t at = head_; at != tail_; ++at) larger[at & mask_] = slots_[at & before];
   slots_ = std::move(larger);
-  mask_ = slots - 1;
 }
 
 LocalQueue::~LocalQueue() {

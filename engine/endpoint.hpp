@@ -28,7 +28,7 @@ class Task;
 /// producer whose queue is full, so it holds at most the limit and one poll's output.
 class LocalQueue {
  public:
-  explicit LocalQueue(std::size_t limit) : limit_(limit) { grow(); }
+  explicit LocalQueue(std::size_t limit);
   ~LocalQueue();
   LocalQueue(const LocalQueue&) = delete;
   LocalQueue& operator=(const LocalQueue&) = delete;
@@ -58,7 +58,8 @@ class LocalQueue {
  private:
   void grow();
   std::unique_ptr<detail::Descriptor[]> slots_;  // own the shares of the frames that were put
-  std::size_t mask_ = 0;
+  std::size_t capacity_;   // slots there are, a power of two
+  std::size_t mask_;       // of those in use: few, as long as few are needed, so that they stay in the cache
   std::uint64_t head_ = 0, tail_ = 0;  // positions of the next frame to take, to put
   std::size_t limit_;
   bool closed_ = false, gone_ = false;

@@ -52,8 +52,9 @@ class Burst {
     else if (used_up && polls_ < kMost) polls_ *= 2;
   }
 
- private:
   static constexpr unsigned kMost = 64;
+
+ private:
   unsigned polls_ = 1;
   shm::Clock::time_point begun_{};
 };
