@@ -96,8 +96,8 @@ ElementOptions options_of(const ElementDescription& element, const ElementType& 
       if (const auto value = fit_one(element, *common, &setting, problems))
         put_common(options, setting.name, *value);
     } else {
-      problems.emplace_back(setting.where, "element " + quoted(element.name) + " (" + type.name +
-                                               ") has no parameter " + quoted(setting.name) + "; " +
+      problems.emplace_back(setting.where, "element " + shown_text(element.name) + " (" + type.name +
+                                               ") has no parameter " + shown_text(setting.name) + "; " +
                                                suggestion(setting.name, setting_names(type)));
     }
   }
@@ -145,11 +145,11 @@ void apply_override(Description& description, const std::string& text) {
   if (put) return;
   if (element != "*")
     throw DescriptionError(where,
-                           "no element is called " + quoted(element) + "; " + suggestion(element, names));
+                           "no element is called " + shown_text(element) + "; " + suggestion(element, names));
   std::ranges::sort(known);
   known.erase(std::unique(known.begin(), known.end()), known.end());
   throw DescriptionError(where,
-                         "no element has a parameter " + quoted(name) + "; " + suggestion(name, known));
+                         "no element has a parameter " + shown_text(name) + "; " + suggestion(name, known));
 }
 
 bool is_for_all(const Setting& setting) { return setting.where.source.starts_with(kForAll); }
