@@ -17,7 +17,8 @@ void check_names(const std::vector<std::string>& names) {
   for (const Row& row : rows()) known.emplace_back(row.name);
   for (const std::string& name : names)
     if (std::ranges::find(known, name) == known.end())
-      throw tool::UsageError("there is no row " + tool::quoted(name) + "; " + tool::suggestion(name, known));
+      throw tool::UsageError("there is no row " + tool::shown_text(name) + "; " +
+                             tool::suggestion(name, known));
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ class Reader {
   std::int64_t time_ = 0;
 };
 
-void check(const Dict& parameters) {
+void check_block(const Dict& parameters) {
   constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
   const auto block = parameters.get<std::int64_t>("block"),
              channels = parameters.get<std::int64_t>("channels");
@@ -140,6 +140,6 @@ WEIR_ELEMENT(RawSource,
                                      {.fallback = 1, .min = 1, .max = 65'535}),
                              integer("block", "samples per channel in a frame",
                                      {.fallback = 1024, .min = 1, .max = 1 << 24, .unit = "samples"})},
-              .check = check});
+              .check = check_block});
 
 }  // namespace weir::elements

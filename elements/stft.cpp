@@ -78,7 +78,7 @@ class Transform {
   std::int64_t time_ = 0;  // of the next column
 };
 
-void check(const Dict& parameters) {
+void check_size(const Dict& parameters) {
   const auto size = parameters.get<std::int64_t>("size");
   if (size % 2 != 0)
     throw ParameterError(fmt::format("size must be even, it is {}; take {}", size, size + 1));
@@ -106,6 +106,6 @@ WEIR_ELEMENT(Stft,
                                      {.fallback = 0, .min = 0, .max = 1 << 24, .unit = "samples"}),
                              text("window", "window that weights a column's samples", "hann",
                                   {"hann", "hamming", "blackman", "rect"})},
-              .check = check});
+              .check = check_size});
 
 }  // namespace weir::elements

@@ -12,7 +12,6 @@
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "elements/parameters.hpp"
 #include "elements/quantise.hpp"
 #include "elements/samples.hpp"
+#include "elements/sound_file.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
@@ -86,7 +86,7 @@ int subtype_of(const Format& format, const std::string& name) {
 }
 
 // What the name of the file, format= and subtype= make of each other.
-void check(const Dict& parameters) {
+void check_subtype(const Dict& parameters) {
   const Format& format =
       format_of(parameters.get<std::string>("path"), parameters.get<std::string>("format"));
   const auto subtype = parameters.get<std::string>("subtype");
@@ -104,10 +104,6 @@ template <class Integer>
 Integer integer_of(float sample, double full_scale) {
   return static_cast<Integer>(quantised(static_cast<double>(sample), full_scale));
 }
-
-struct CloseSound {
-  void operator()(SNDFILE* file) const noexcept { sf_close(file); }
-};
 
 class Writer {
  public:
@@ -160,7 +156,7 @@ class Writer {
   int subtype_;
   sf_count_t position_ = 0;
   OggPages pages_;
-  std::unique_ptr<SNDFILE, CloseSound> sound_;
+  SoundFile sound_;
   std::size_t channels_ = 0;
   std::vector<short> shorts_;
   std::vector<int> ints_;
@@ -280,6 +276,6 @@ WEIR_ELEMENT(WavSink,
                              text("subtype",
                                   "coding of a sample; auto: pcm_16, or what a compressed format has", "auto",
                                   choices(kSubtypes, [](auto& subtype) { return subtype.first; }))},
-              .check = check});
+              .check = check_subtype});
 
 }  // namespace weir::elements

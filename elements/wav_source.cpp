@@ -5,21 +5,17 @@
 
 #include <array>
 #include <charconv>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "elements/files.hpp"
 #include "elements/parameters.hpp"
 #include "elements/samples.hpp"
+#include "elements/sound_file.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
 namespace {
-
-struct CloseSound {
-  void operator()(SNDFILE* file) const noexcept { sf_close(file); }
-};
 
 // "no number" where a header says how long the data is, as programs write it that stream to a pipe.
 constexpr std::uint64_t kUnknownFrom = 0x7FFF'0000, kUnknownTo = 0xFFFF'FFFF;
@@ -102,7 +98,7 @@ class Reader {
   std::size_t block_;
   bool allow_truncated_;
   SF_INFO info_{};
-  std::unique_ptr<SNDFILE, CloseSound> sound_;
+  SoundFile sound_;
   sf_count_t position_ = 0;
 };
 

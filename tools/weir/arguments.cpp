@@ -125,7 +125,7 @@ class CommandLine {
     std::vector<std::string> names;
     for (const auto& [command, app] : commands_) names.push_back(app->get_name());
     if (word.starts_with("-") || std::ranges::find(names, word) != names.end()) return;
-    throw UsageError("there is no command " + tool::quoted(word) + "; " + suggestion(word, names));
+    throw UsageError("there is no command " + tool::shown_text(word) + "; " + suggestion(word, names));
   }
 
   std::string message_of(const CLI::ParseError& error) const {
@@ -138,7 +138,7 @@ class CommandLine {
       std::vector<std::string> names;
       for (const CLI::Option* option : used->get_options())
         if (!option->get_lnames().empty()) names.push_back("--" + option->get_lnames().front());
-      return "there is no option " + tool::quoted(rest[0]) + "; " + suggestion(rest[0], names);
+      return "there is no option " + tool::shown_text(rest[0]) + "; " + suggestion(rest[0], names);
     }
     const std::string name = used == &app_ ? "weir" : "weir " + used->get_name();
     return std::string(error.what()) + "; see " + name + " --help";

@@ -20,7 +20,7 @@ void check_mode(const ElementDescription& element, const Element& made,
   if (dynamic_cast<const Parallelized*>(&made) != nullptr) return;
   const auto mode = std::ranges::find(element.settings, "mode", &Setting::name);
   if (mode == element.settings.end() || mode->text == to_string(Mode::main) || is_for_all(*mode)) return;
-  problems.emplace_back(mode->where, "element " + quoted(element.name) + " (" + element.type +
+  problems.emplace_back(mode->where, "element " + shown_text(element.name) + " (" + element.type +
                                          ") has no worker that could run elsewhere; leave mode= out");
 }
 

@@ -67,7 +67,7 @@ std::string place_of(const ElementDescription& element) {
 }
 
 [[noreturn]] void throw_name_taken(const ElementDescription& element, const ElementDescription& holder) {
-  const std::string name = quoted(element.name);
+  const std::string name = shown_text(element.name);
   if (element.name_given && holder.name_given) {
     throw DescriptionError(element.where, "the name " + name + " is taken by the " + printable(holder.type) +
                                               " at " + place_of(holder) + "; choose another");
@@ -107,7 +107,7 @@ CodePoint first_code_point(std::string_view text) {
   return {value, bytes, true};
 }
 
-std::string quoted(std::string_view text) {
+std::string shown_text(std::string_view text) {
   constexpr int kMaxCharacters = 40;
   std::string out = "'";
   for (int n = 0; !text.empty(); ++n) {
@@ -125,7 +125,7 @@ std::string quoted(std::string_view text) {
 std::string shown_character(std::string_view text) {
   const CodePoint c = first_code_point(text);
   // Often a look-alike that a word processor put in.
-  return quoted(text.substr(0, c.bytes)) + (c.value < 0x80 ? "" : " (" + hex("U+", 4, c.value) + ")");
+  return shown_text(text.substr(0, c.bytes)) + (c.value < 0x80 ? "" : " (" + hex("U+", 4, c.value) + ")");
 }
 
 std::string printable(std::string_view text) {
@@ -210,10 +210,10 @@ void check_reference(const PadReference& reference, const Names& names,
   constexpr std::size_t kMaxListed = 8;
   std::string known;
   for (std::size_t i = 0; i < elements.size() && i < kMaxListed; ++i) {
-    known += (i > 0 ? ", " : "") + quoted(elements[i].name);
+    known += (i > 0 ? ", " : "") + shown_text(elements[i].name);
   }
   if (elements.size() > kMaxListed) known += ", ...";
-  throw DescriptionError(reference.where, "no element is called " + quoted(reference.element) +
+  throw DescriptionError(reference.where, "no element is called " + shown_text(reference.element) +
                                               "; name one so, or choose from " + known);
 }
 

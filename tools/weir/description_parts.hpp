@@ -39,7 +39,7 @@ struct CodePoint {
 CodePoint first_code_point(std::string_view text);
 
 /// For messages: in single quotes, on one line, cut after some 40 characters.
-std::string quoted(std::string_view text);
+std::string shown_text(std::string_view text);
 
 /// For messages: the first character in single quotes, with its code point if it is not ASCII.
 std::string shown_character(std::string_view text);

@@ -52,7 +52,7 @@ class GraphMaker {
     } else {
       std::vector<std::string> known;
       for (const ElementType* type : element_types()) known.push_back(type->name);
-      problems_.emplace_back(element.where, "there is no element type " + quoted(element.type) + "; " +
+      problems_.emplace_back(element.where, "there is no element type " + shown_text(element.type) + "; " +
                                                 suggestion(element.type, known));
     }
     index_.emplace(element.name, graph_.nodes.size());
@@ -63,7 +63,7 @@ class GraphMaker {
   std::optional<Edge> begin_edge(const LinkDescription& link) {
     if (!link.settings.empty()) {
       problems_.emplace_back(link.settings[0].where, "a link has no parameter " +
-                                                         quoted(link.settings[0].name) +
+                                                         shown_text(link.settings[0].name) +
                                                          "; set queue= at the element that it leads to");
     }
     Edge edge{.from = index_.at(link.source.element), .to = index_.at(link.sink.element)};
@@ -109,8 +109,8 @@ class GraphMaker {
     if (edge.sink_pad.empty()) return false;
     const auto [holder, free] = taken_.emplace(std::pair(edge.to, edge.sink_pad), link.sink.where);
     if (!free) {
-      problems_.emplace_back(link.sink.where, "sink pad " + quoted(edge.sink_pad) + " of " +
-                                                  quoted(node.element->name) + " is linked already, at " +
+      problems_.emplace_back(link.sink.where, "sink pad " + shown_text(edge.sink_pad) + " of " +
+                                                  shown_text(node.element->name) + " is linked already, at " +
                                                   shown(holder->second) + "; a sink pad takes one source");
     }
     return free;
@@ -133,13 +133,13 @@ class GraphMaker {
     if (node.sink_pads.empty()) {
       add_no_pad(link.sink, node, "sink", node.sink_pads);
     } else if (free.empty()) {
-      problems_.emplace_back(link.sink.where, "all sink pads of " + quoted(node.element->name) +
+      problems_.emplace_back(link.sink.where, "all sink pads of " + shown_text(node.element->name) +
                                                   " are linked already (" + listed(node.sink_pads) +
                                                   "); a sink pad takes one source");
     } else {
-      problems_.emplace_back(link.sink.where, quoted(node.element->name) + " has several free sink pads (" +
-                                                  listed(free) + "); name one, such as " +
-                                                  node.element->name + "." + free.front());
+      problems_.emplace_back(link.sink.where,
+                             shown_text(node.element->name) + " has several free sink pads (" + listed(free) +
+                                 "); name one, such as " + node.element->name + "." + free.front());
       open_ended_.push_back(edge.to);
     }
     return {};
@@ -147,21 +147,21 @@ class GraphMaker {
 
   void add_no_pad(const PadReference& end, const Node& node, const std::string& kind,
                   const std::vector<std::string>& pads) {
-    const std::string element = quoted(node.element->name) + " (" + node.type->name + ")";
+    const std::string element = shown_text(node.element->name) + " (" + node.type->name + ")";
     if (pads.empty()) {
       const std::string why = kind == "source" ? "it gives no frames; end the chain there"
                                                : "it takes no frames; begin a chain with it";
       problems_.emplace_back(end.where, "element " + element + " has no " + kind + " pads: " + why);
     } else {
-      problems_.emplace_back(end.where, "element " + element + " has no " + kind + " pad " + quoted(end.pad) +
-                                            "; " + suggestion(end.pad, pads));
+      problems_.emplace_back(end.where, "element " + element + " has no " + kind + " pad " +
+                                            shown_text(end.pad) + "; " + suggestion(end.pad, pads));
     }
   }
 
   void add_edge(Edge edge, const Where& where) {
     if (reaches(edge.to, edge.from)) {
-      problems_.emplace_back(where, "the link from " + quoted(graph_.nodes[edge.from].element->name) +
-                                        " to " + quoted(graph_.nodes[edge.to].element->name) +
+      problems_.emplace_back(where, "the link from " + shown_text(graph_.nodes[edge.from].element->name) +
+                                        " to " + shown_text(graph_.nodes[edge.to].element->name) +
                                         " closes a cycle; frames flow one way only, so remove a link of it");
       return;
     }
@@ -187,8 +187,8 @@ class GraphMaker {
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
       const auto add = [&](const char* kind, const std::string& pad, const char* advice) {
-        problems_.emplace_back(node.element->where, std::string(kind) + " pad " + quoted(pad) + " of " +
-                                                        quoted(node.element->name) + " is not linked; " +
+        problems_.emplace_back(node.element->where, std::string(kind) + " pad " + shown_text(pad) + " of " +
+                                                        shown_text(node.element->name) + " is not linked; " +
                                                         advice);
       };
       for (const std::string& pad : node.source_pads)

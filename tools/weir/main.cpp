@@ -75,7 +75,7 @@ Description described(const Arguments& arguments) {
 std::optional<Mode> asked_mode(const Arguments& arguments) {
   const auto mode = mode_from(arguments.mode);
   if (!arguments.mode.empty() && !mode)
-    throw UsageError("--mode is main, thread or process, not " + tool::quoted(arguments.mode));
+    throw UsageError("--mode is main, thread or process, not " + tool::shown_text(arguments.mode));
   return mode;
 }
 
@@ -151,7 +151,8 @@ ExitCode inspect_command(const std::string& element) {
   if (const ElementType* type = find_element_type(element)) return print(describe_element(*type), kOk);
   std::vector<std::string> known;
   for (const ElementType* type : element_types()) known.push_back(type->name);
-  throw UsageError("there is no element type " + tool::quoted(element) + "; " + suggestion(element, known));
+  throw UsageError("there is no element type " + tool::shown_text(element) + "; " +
+                   suggestion(element, known));
 }
 
 /// `weir bench …` is the program weir-bench beside this one, which links the contenders; returns if it is not

@@ -57,7 +57,7 @@ class TextParser {
     if (!last_)
       throw DescriptionError(where, "nothing stands before this '!'; write an element or a reference there");
     if (last_->has_link && !last_->reference.pad.empty()) {
-      throw DescriptionError(where, quoted(last_->reference.element + "." + last_->reference.pad) +
+      throw DescriptionError(where, shown_text(last_->reference.element + "." + last_->reference.pad) +
                                         " can't be both a sink and a source; begin a new chain after it");
     }
     bang_ = where;
@@ -85,7 +85,7 @@ class TextParser {
       setting_names_ = std::unordered_set<std::string>();  // to clear() costs as much as the largest so far
       add_item({.element = description_.elements.size() - 1, .reference = {{}, {}, where}});
     } else {
-      throw DescriptionError(scanner_.where(), "after " + quoted(name) + " stands " + scanner_.found() +
+      throw DescriptionError(scanner_.where(), "after " + shown_text(name) + " stands " + scanner_.found() +
                                                    "; an element is a name of letters, digits, '_' and '-'");
     }
   }
@@ -96,7 +96,7 @@ class TextParser {
     const std::string pad(scanner_.take_name());
     if (!scanner_.at_boundary() || (!pad.empty() && !is_name(pad))) {
       throw DescriptionError(scanner_.at_boundary() ? pad_where : scanner_.where(),
-                             "this is no pad of " + quoted(name) + "; a reference is NAME. or NAME.PAD");
+                             "this is no pad of " + shown_text(name) + "; a reference is NAME. or NAME.PAD");
     }
     add_item({.element = {}, .reference = {name, pad, where}});
   }
@@ -119,7 +119,7 @@ class TextParser {
       throw DescriptionError(*bang_, "nothing follows this '!'; write an element or a reference there");
     if (last_ && !last_->element && !last_->has_link) {
       throw DescriptionError(last_->reference.where,
-                             "the reference " + quoted(last_->reference.element + ".") +
+                             "the reference " + shown_text(last_->reference.element + ".") +
                                  " links nothing; put '!' between it and another element");
     }
   }
@@ -127,17 +127,17 @@ class TextParser {
   void read_setting(const std::string& name, const Where& where) {
     if (bang_) {
       throw DescriptionError(
-          where, "the setting " + quoted(name) + " has no element before it; begin with the element's type");
+          where, "the setting " + shown_text(name) + " has no element before it; begin with the element's type");
     }
     if (last_ && !last_->element) {
-      throw DescriptionError(where, "the setting " + quoted(name) + " follows a reference; write it where " +
-                                        quoted(last_->reference.element) + " is defined");
+      throw DescriptionError(where, "the setting " + shown_text(name) + " follows a reference; write it where " +
+                                        shown_text(last_->reference.element) + " is defined");
     }
     if (name == "type") {
       throw DescriptionError(where, "'type' can't be set; the first word of an element is its type");
     }
     if (!setting_names_.insert(name).second) {
-      throw DescriptionError(where, "the setting " + quoted(name) + " is given twice; remove one");
+      throw DescriptionError(where, "the setting " + shown_text(name) + " is given twice; remove one");
     }
     scanner_.take();
     const Where value_where = scanner_.where();
@@ -154,7 +154,8 @@ class TextParser {
       element.name = std::move(setting.text);
       element.name_given = true;
     } else {
-      throw DescriptionError(value_where, quoted(setting.text) + " is no name; " + std::string(kNameRule));
+      throw DescriptionError(value_where,
+                             shown_text(setting.text) + " is no name; " + std::string(kNameRule));
     }
   }
 
@@ -162,7 +163,7 @@ class TextParser {
     const char first = scanner_.peek();
     if (scanner_.at_boundary()) {
       throw DescriptionError(scanner_.where(),
-                             "no value after " + quoted(name + "=") +
+                             "no value after " + shown_text(name + "=") +
                                  "; write one without a blank before it, or \"\" for an empty one");
     }
     if (first == '"' || first == '\'') {

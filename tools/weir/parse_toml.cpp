@@ -69,7 +69,7 @@ class TomlReader {
   Description read(const toml::table& document) {
     for (const auto& [key, node] : document) {
       if (key != "element" && key != "link" && key != "chain" && key != "pipeline") {
-        throw DescriptionError(where(key), "the key " + quoted(key.str()) +
+        throw DescriptionError(where(key), "the key " + shown_text(key.str()) +
                                                " means nothing here; write [pipeline], [[element]], [[link]] or chain");
       }
     }
@@ -94,7 +94,7 @@ class TomlReader {
     if (node == nullptr) return result;
     const std::string advice = "; write [[" + key + "]] and its settings in lines below";
     if (!node->is_array())
-      throw DescriptionError(where(*node), quoted(key) + " is no array of tables" + advice);
+      throw DescriptionError(where(*node), shown_text(key) + " is no array of tables" + advice);
     for (const toml::node& entry : *node->as_array()) {
       if (!entry.is_table()) throw DescriptionError(where(entry), "this is no table" + advice);
       result.push_back(entry.as_table());
@@ -165,7 +165,7 @@ class TomlReader {
       PadReference next = read_reference(chain[i]);
       if (i > 0 && i + 1 < chain.size() && !next.pad.empty()) {
         throw DescriptionError(next.where,
-                               quoted(next.element + "." + next.pad) +
+                               shown_text(next.element + "." + next.pad) +
                                    " can't be both a sink and a source; write a pad at an end of the chain");
       }
       if (last) description_.links.push_back({std::move(*last), next, {}});
@@ -176,7 +176,7 @@ class TomlReader {
   [[nodiscard]] const toml::node& required(const toml::table& table, std::string_view key,
                                            const std::string& example) const {
     if (const toml::node* node = table.get(key)) return *node;
-    throw DescriptionError(where(table), quoted(key) + " is missing; write " + example);
+    throw DescriptionError(where(table), shown_text(key) + " is missing; write " + example);
   }
 
   /// A string without characters that the text notation has no words for.
@@ -192,9 +192,9 @@ class TomlReader {
   }
 
   [[nodiscard]] std::string read_name(const toml::node& node, const std::string& key) const {
-    std::string text = read_string(node, quoted(key));
+    std::string text = read_string(node, shown_text(key));
     if (is_name(text)) return text;
-    throw DescriptionError(where(node), quoted(text) + " is no " + key + "; " + std::string(kNameRule));
+    throw DescriptionError(where(node), shown_text(text) + " is no " + key + "; " + std::string(kNameRule));
   }
 
   [[nodiscard]] PadReference read_reference(const toml::node& node) const {
@@ -203,7 +203,7 @@ class TomlReader {
     PadReference reference{text.substr(0, point), text.substr(std::min(point + 1, text.size())), where(node)};
     if (!is_name(reference.element) || (!reference.pad.empty() && !is_name(reference.pad))) {
       throw DescriptionError(reference.where,
-                             quoted(text) + " refers to nothing; write \"NAME\" or \"NAME.PAD\"");
+                             shown_text(text) + " refers to nothing; write \"NAME\" or \"NAME.PAD\"");
     }
     check_reference(reference, names_, description_.elements);
     return reference;
@@ -249,10 +249,10 @@ class TomlReader {
                                      NumberSpelling& spelling) const {
     const std::string name(key.str());
     if (!is_name(name)) {
-      throw DescriptionError(where(key), quoted(name) + " is no setting; " + std::string(kNameRule));
+      throw DescriptionError(where(key), shown_text(name) + " is no setting; " + std::string(kNameRule));
     }
     if (node.is_string()) {
-      std::string text = read_string(node, quoted(name));
+      std::string text = read_string(node, shown_text(name));
       return {.name = name, .value = text, .text = text, .where = where(key)};
     }
     Value value;
@@ -263,13 +263,13 @@ class TomlReader {
     } else if (const auto* real = node.as_floating_point()) {
       if (!std::isfinite(real->get())) {
         throw DescriptionError(where(node),
-                               quoted(name) + " is not finite; write a number, or leave the setting out");
+                               shown_text(name) + " is not finite; write a number, or leave the setting out");
       }
       value = real->get();
     } else {
       const std::string hint = name == "chain" ? "; move it before the first [[element]]"
                                                : "; write a string, a number, true or false";
-      throw DescriptionError(where(node), quoted(name) + " is " + kind(node) + hint);
+      throw DescriptionError(where(node), shown_text(name) + " is " + kind(node) + hint);
     }
     std::string text = spelling.at(node.source().begin, value);
     return {.name = name, .value = std::move(value), .text = std::move(text), .where = where(key)};

@@ -174,7 +174,7 @@ Options options_of(const Description& description, std::vector<DescriptionError>
     }
     std::vector<std::string> names;
     for (const Parameter& parameter : pipeline_parameters()) names.push_back(parameter.name);
-    problems.emplace_back(setting.where, "the pipeline has no setting " + quoted(setting.name) +
+    problems.emplace_back(setting.where, "the pipeline has no setting " + shown_text(setting.name) +
                                              ", and an element's stand after its type; " +
                                              suggestion(setting.name, names));
   }
@@ -197,8 +197,8 @@ ElementOptions options_of(const ElementDescription& element, const ElementType& 
       const auto put = [&](const weir::Value& value) { put_common(options, setting.name, value); };
       take(element, *common, setting, put, problems);
     } else {
-      problems.emplace_back(setting.where, "element " + quoted(element.name) + " (" + type.name +
-                                               ") has no parameter " + quoted(setting.name) + "; " +
+      problems.emplace_back(setting.where, "element " + shown_text(element.name) + " (" + type.name +
+                                               ") has no parameter " + shown_text(setting.name) + "; " +
                                                suggestion(setting.name, setting_names(type)));
     }
   }
@@ -255,11 +255,11 @@ void apply_override(Description& description, const std::string& text) {
   if (put) return;
   if (element != "*")
     throw DescriptionError(where,
-                           "no element is called " + quoted(element) + "; " + suggestion(element, names));
+                           "no element is called " + shown_text(element) + "; " + suggestion(element, names));
   std::ranges::sort(known);
   known.erase(std::unique(known.begin(), known.end()), known.end());
   throw DescriptionError(where,
-                         "no element has a parameter " + quoted(name) + "; " + suggestion(name, known));
+                         "no element has a parameter " + shown_text(name) + "; " + suggestion(name, known));
 }
 
 bool is_for_all(const Setting& setting) { return setting.where.source.starts_with(kForAll); }

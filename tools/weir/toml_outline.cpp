@@ -96,11 +96,11 @@ class Outline {
     if (pos_ < text_.size() && text_[pos_] == '.') {
       fail(begin, "a table with a dotted name means nothing here; write [[element]] or [[link]]");
     } else if (name != "element" && name != "link" && name != "pipeline") {
-      fail(begin, "the table " + quoted(name) + " means nothing here; write [pipeline], [[element]] or [[link]]");
+      fail(begin, "the table " + shown_text(name) + " means nothing here; write [pipeline], [[element]] or [[link]]");
     } else if (is_array && name == "pipeline") {
       fail(begin, "there is one pipeline; write [pipeline]");
     } else if (!is_array && name != "pipeline") {
-      fail(begin, quoted(name) + " needs two brackets; write [[" + std::string(name) + "]]");
+      fail(begin, shown_text(name) + " needs two brackets; write [[" + std::string(name) + "]]");
     }
     for (int i = 0; i < 2 && pos_ < text_.size() && text_[pos_] == ']'; ++i) ++pos_;
     expected_ = Expected::nothing;

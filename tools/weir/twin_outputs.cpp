@@ -65,7 +65,7 @@ bool writes_stdout(const Description& description) {
 void refuse_standard_streams(const Description& description) {
   for (const UsedFile& file : used_files(description)) {
     if (file.path != kStandardStream) continue;
-    throw DescriptionError(file.where, "element " + tool::quoted(file.element) +  // not std::quoted
+    throw DescriptionError(file.where, "element " + tool::shown_text(file.element) +  // not std::quoted
                                            " has " + file.parameter +
                                            "=-, a standard stream, which several runs can't share; with "
                                            "--compare or --repeat give it a file");

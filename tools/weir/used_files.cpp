@@ -36,13 +36,13 @@ std::string conflict(const UsedFile& one, const UsedFile& other) {
   const bool one_writes = one.use == PathUse::writes, other_writes = other.use == PathUse::writes;
   if (one.path == kStandardStream || other.path == kStandardStream) {
     if (one.path != other.path || one_writes || other_writes) return {};
-    return "reads the standard input, and so does " + tool::quoted(other.element) +
+    return "reads the standard input, and so does " + tool::shown_text(other.element) +
            "; give one of them a file";
   }
   if (!one_writes && !other_writes) return {};
   if (!may_be_regular_file(one.path) || !is_same_file(one.path, other.path)) return {};
-  return std::string(one_writes ? "writes " : "reads ") + tool::quoted(one.path) + ", which " +
-         tool::quoted(other.element) + (other_writes ? " writes" : " reads") +
+  return std::string(one_writes ? "writes " : "reads ") + tool::shown_text(one.path) + ", which " +
+         tool::shown_text(other.element) + (other_writes ? " writes" : " reads") +
          "; give one of them another file";
 }
 
@@ -86,7 +86,7 @@ void check_shared_files(const Description& description, std::vector<DescriptionE
     for (auto other = files.begin(); other != file; ++other) {
       const std::string what = conflict(*file, *other);
       if (what.empty()) continue;
-      problems.emplace_back(file->where, "element " + tool::quoted(file->element) + " " + what);
+      problems.emplace_back(file->where, "element " + tool::shown_text(file->element) + " " + what);
       break;
     }
   }
@@ -99,7 +99,7 @@ std::vector<DescriptionError> find_unusable_files(const Description& description
       probe(file);
     } catch (const Error& error) {
       found.emplace_back(file.where,
-                         "now element " + tool::quoted(file.element) + " would fail: " + error.what());
+                         "now element " + tool::shown_text(file.element) + " would fail: " + error.what());
     }
   }
   return found;

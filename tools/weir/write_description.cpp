@@ -48,10 +48,10 @@ void check_value(const Setting& setting) {
   const auto* text = std::get_if<std::string>(&setting.value);
   const std::string bad = text != nullptr ? bad_character(*text) : "";
   if (!bad.empty())
-    throw DescriptionError(setting.where, quoted(setting.name) + " contains " + bad + "; remove it");
+    throw DescriptionError(setting.where, shown_text(setting.name) + " contains " + bad + "; remove it");
   const auto* real = std::get_if<double>(&setting.value);
   if (real != nullptr && !std::isfinite(*real)) {
-    throw DescriptionError(setting.where, quoted(setting.name) + " is not finite; write a number");
+    throw DescriptionError(setting.where, shown_text(setting.name) + " is not finite; write a number");
   }
 }
 
@@ -143,8 +143,8 @@ class TextWriter {
   [[nodiscard]] std::size_t index_of(const PadReference& end) const {
     const auto found = indices_.find(end.element);
     if (found == indices_.end()) {
-      throw DescriptionError(end.where,
-                             "no element is called " + quoted(end.element) + "; add it to the description");
+      throw DescriptionError(
+          end.where, "no element is called " + shown_text(end.element) + "; add it to the description");
     }
     return found->second;
   }
