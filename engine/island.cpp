@@ -88,7 +88,8 @@ void Island::choose_give(Stage& stage, const Stage* next) {
 std::vector<PadCounter> Island::counters() const {
   std::vector<PadCounter> counters;
   for (const Stage& stage : stages_)
-    if (stage.counted) counters.push_back({stage.step->source, stage.step->sink, stage.frames, stage.samples + stage.frames});
+    if (stage.counted)
+      counters.push_back({stage.step->source, stage.step->sink, stage.frames, stage.samples + stage.frames});
   return counters;
 }
 
@@ -284,11 +285,17 @@ void Island::pull_from_place(Island& island, Stage& stage) {
   if (stage.ended) stage.sink->mark_eos(*step.sink);
 }
 
+namespace {
+void count_one(std::atomic<std::uint64_t>& counter) noexcept {  // this thread alone writes it
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+}  // namespace
+
 inline void Island::note_pulled(Stage& stage, const Frame& frame) {
   ++stage.frames;
   const Descriptor& d = FrameAccess::descriptor(frame);
   if (detail::shape_of(d) != stage.everyday_shape || d.type != stage.everyday_type) look_at_pulled(stage, d);
-  else if (stage.sink_frames) stage.sink_frames->store(stage.sink_frames->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  else if (stage.sink_frames) count_one(*stage.sink_frames);
 }
 
 void Island::look_at_pulled(Stage& stage, const Descriptor& d) {

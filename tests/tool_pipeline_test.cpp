@@ -213,6 +213,18 @@ TEST(Settings, OfEveryElementSayWhereItsWorkerRuns) {
   EXPECT_FALSE(options.worker_argdict.contains("mode"));
 }
 
+TEST(Settings, OfThePipelineMayBeAboutItsPayloads) {
+  const Options options =
+      options_of(parse_text("memory=64M huge_pages=try prefault=all mlock=true t_source ! t_sink"));
+  EXPECT_EQ(options.arena_bytes, std::size_t{64} << 20);
+  EXPECT_EQ(options.huge_pages, HugePages::attempt);
+  EXPECT_EQ(options.prefault, kPrefaultAll);
+  EXPECT_TRUE(options.mlock);
+  EXPECT_EQ(options_of(parse_text("prefault=2M t_source ! t_sink")).prefault, std::size_t{2} << 20);
+  EXPECT_THAT(problems("memory=64MiB huge_pages=yes t_source ! t_sink"),
+              ElementsAre(HasSubstr("'64MiB' is no number of bytes"), HasSubstr("huge_pages=yes is not possible")));
+}
+
 TEST(Settings, OfThePipelineAreOptionsOfTheRun) {
   Description description = parse_text("mode=thread threads=3 wait=spin main_cpu=1 t_source ! t_sink");
   apply_option(description, "wait", "park");
@@ -301,7 +313,7 @@ TEST(Numbers, HaveThreeDigitsAndAUnit) {
   EXPECT_EQ(with_commas(123), "123");
   EXPECT_EQ(bytes_from("64M"), std::uint64_t{64} << 20);
   for (const char* wrong : {"", "M", "5X", "-1", "0", "1.5G", "99999999999G"})
-    EXPECT_THROW((void)bytes_from(wrong), UsageError);
+    EXPECT_THROW((void)bytes_from(wrong), ParameterError);
 }
 
 }  // namespace

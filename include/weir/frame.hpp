@@ -325,8 +325,9 @@ class WEIR_API Frame {
 
   template <class T>
   [[nodiscard]] bool holds_scalar() const noexcept {
-    if constexpr (Crossable<std::remove_const_t<T>> && sizeof(T) <= sizeof(d_.scalar) && alignof(T) <= 8)
-      return d_.kind == detail::Payload::scalar && d_.type == static_cast<std::uint32_t>(type_id<std::remove_const_t<T>>());
+    using Value = std::remove_const_t<T>;
+    if constexpr (Crossable<Value> && sizeof(Value) <= sizeof(d_.scalar) && alignof(Value) <= 8)
+      return d_.kind == detail::Payload::scalar && d_.type == static_cast<std::uint32_t>(type_id<Value>());
     else return false;
   }
   template <class T>

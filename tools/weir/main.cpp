@@ -88,7 +88,11 @@ SessionOptions session_options(const Arguments& arguments, const Description& de
   options.mode = mode.value_or(options_of(description).mode.value_or(Mode::process));
   options.compare = arguments.compare;
   options.rounds = arguments.rounds > 0 ? arguments.rounds : arguments.compare ? 3 : 1;
-  options.run.memory = arguments.memory.empty() ? 0 : bytes_from(arguments.memory);
+  try {
+    options.run.memory = arguments.memory.empty() ? 0 : bytes_from(arguments.memory);
+  } catch (const ParameterError& error) {
+    throw UsageError(std::string("--memory: ") + error.what());
+  }
   options.run.show_progress = arguments.progress || (!arguments.no_progress && ::isatty(STDERR_FILENO) == 1);
   return options;
 }

@@ -82,7 +82,7 @@ std::uint64_t bytes_from(const std::string& text) {
   const int shift = unit.empty() ? 0 : unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : -1;
   if (error != std::errc() || shift < 0 || number == 0 ||
       number > (std::numeric_limits<std::uint64_t>::max() >> shift))
-    throw UsageError("--memory " + text + " is no number of bytes; write one such as 500K, 64M or 2G");
+    throw ParameterError("'" + text + "' is no number of bytes; write one such as 500K, 64M or 2G");
   return number << shift;
 }
 

@@ -37,7 +37,7 @@ std::string right_in(std::size_t width, const std::string& text);
 /// What "50ms" says: a time with ns, us, ms or s. Throws ParameterError.
 std::chrono::nanoseconds time_from(const std::string& text);
 
-/// What "64M" says: a number of bytes, with K, M or G for powers of 1,024. Throws UsageError.
+/// What "64M" says: a number of bytes, with K, M or G for powers of 1,024. Throws ParameterError.
 std::uint64_t bytes_from(const std::string& text);
 
 }  // namespace weir::tool

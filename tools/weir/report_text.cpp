@@ -91,8 +91,8 @@ std::string single_report(const RunRecord& record) {
   for (const Measure& measure : measures()) table.add({measure.label, shown(measure, measure.of(report))});
   std::string warnings;
   for (const std::string& warning : report.warnings) warnings += "warning: " + warning + "\n";
-  return headline(record) + "\n" + warnings + "\n" + table.text() + "\n" + lanes_table(report) + bottleneck_line(report) +
-         "\n" + ledger_table(report);
+  return headline(record) + "\n" + warnings + "\n" + table.text() + "\n" + lanes_table(report) +
+         bottleneck_line(report) + "\n" + ledger_table(report);
 }
 
 std::string outputs_text(const Session& session) {

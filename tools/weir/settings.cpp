@@ -69,6 +69,10 @@ void put_option(Options& options, const std::string& name, const weir::Value& va
   if (name == "max_spin_cpu") options.max_spin_cpu = std::get<double>(value);
   if (name == "main_cpu") options.main_cpu = cpus_from(text_of(value));
   if (name == "main_realtime") options.main_realtime = static_cast<int>(count_of(value));
+  if (name == "memory") options.arena_bytes = bytes_from(text_of(value));
+  if (name == "huge_pages") options.huge_pages = *huge_pages_from(text_of(value));
+  if (name == "prefault") options.prefault = text_of(value) == "all" ? kPrefaultAll : bytes_from(text_of(value));
+  if (name == "mlock") options.mlock = std::get<bool>(value);
 }
 
 /// The setting by its parameter, put into the options; what is wrong is added to `problems`.
@@ -159,7 +163,22 @@ const std::vector<Parameter>& pipeline_parameters() {
        .help = "SCHED_FIFO priority of the main lane's thread; 0: none",
        .fallback = std::int64_t{0},
        .min = 0,
-       .max = 99}};
+       .max = 99},
+      {.name = "memory",
+       .type = ParameterType::text,
+       .help = "payload memory that each lane may lend at most, such as 64M; else a quarter of the memory"},
+      {.name = "huge_pages",
+       .type = ParameterType::text,
+       .help = "huge pages behind payloads; try: where the machine gives them, require: or the run does not start",
+       .fallback = std::string(to_string(HugePages::off)),
+       .choices = {"off", "try", "require"}},
+      {.name = "prefault",
+       .type = ParameterType::text,
+       .help = "payload memory of each lane, such as 16M, that has pages before the first frame; all: all of memory"},
+      {.name = "mlock",
+       .type = ParameterType::boolean,
+       .help = "shared memory of the run is not swapped out",
+       .fallback = false}};
   return parameters;
 }
 
