@@ -325,9 +325,9 @@ class WEIR_API Frame {
 
   template <class T>
   [[nodiscard]] bool holds_scalar() const noexcept {
-    using Value = std::remove_const_t<T>;
-    if constexpr (Crossable<Value> && sizeof(Value) <= sizeof(d_.scalar) && alignof(Value) <= 8)
-      return d_.kind == detail::Payload::scalar && d_.type == static_cast<std::uint32_t>(type_id<Value>());
+    using Held = std::remove_const_t<T>;
+    if constexpr (Crossable<Held> && sizeof(Held) <= sizeof(d_.scalar) && alignof(Held) <= 8)
+      return d_.kind == detail::Payload::scalar && d_.type == static_cast<std::uint32_t>(type_id<Held>());
     else return false;
   }
   template <class T>
