@@ -79,58 +79,71 @@ struct Descriptor {
 static_assert(sizeof(Descriptor) == 64 && std::is_trivial_v<Descriptor>);
 
 /// Descriptors are copied right after some of their fields were written, and always in the same pieces: a load that is
-/// wider than a store before it has to wait until that store has left the store buffer, which costs more than the copy.
-/// The only wider piece is time to type: nothing in it is written by itself on the way.
+/// wider than a store before it has to wait until that store has left the store buffer, which costs more than the copy;
+/// and more pieces than needed cost the core that takes the line away. Pieces of 16 bytes are time to type and rate to
+/// metadata, in which nothing is written by itself on the way; the others are words.
 class DescriptorCopy {
  public:
   static void all(Descriptor& to, const Descriptor& from) noexcept {
-    word(to, from, offsetof(Descriptor, home));
+    copy<std::uint64_t>(to, from, offsetof(Descriptor, home));
     all_but_home(to, from);
   }
   static void all_but_home(Descriptor& to, const Descriptor& from) noexcept {
-    word(to, from, offsetof(Descriptor, sequence));
-    wide(to, from, offsetof(Descriptor, time));
-    word(to, from, offsetof(Descriptor, rate));
-    word(to, from, offsetof(Descriptor, metadata));
+    copy<std::uint64_t>(to, from, offsetof(Descriptor, sequence));
+    copy<Pair>(to, from, offsetof(Descriptor, time));
+    copy<Pair>(to, from, offsetof(Descriptor, rate));
     scalar(to, from);
   }
   /// A frame without block and metadata, of which the shape was looked at: what else `from` says of them is ignored.
   static void plain(Descriptor& to, const Descriptor& from, std::uint64_t shape) noexcept {
     to.home = 0;
-    word(to, from, offsetof(Descriptor, sequence));
-    wide(to, from, offsetof(Descriptor, time));
-    std::memcpy(bytes(to) + offsetof(Descriptor, rate), &shape, sizeof shape);
-    to.metadata = 0;
+    copy<std::uint64_t>(to, from, offsetof(Descriptor, sequence));
+    copy<Pair>(to, from, offsetof(Descriptor, time));
+    store(to, offsetof(Descriptor, rate), Pair{shape, 0});
     scalar(to, from);
   }
   /// It has no share, no spec and no flag any more.
   static void clear(Descriptor& d) noexcept {
-    constexpr Wide zeros{0, 0};
     d.home = 0;
-    std::memcpy(bytes(d) + offsetof(Descriptor, origin), &zeros, sizeof zeros / 2);
-    std::memcpy(bytes(d) + offsetof(Descriptor, rate), &zeros, sizeof zeros);
+    store(d, offsetof(Descriptor, origin), std::uint64_t{0});
+    store(d, offsetof(Descriptor, rate), Pair{0, 0});
   }
 
  private:
-  struct Wide {
+#if defined(__GNUC__)
+  using Pair = std::uint64_t __attribute__((vector_size(16)));
+#else
+  struct Pair {
     std::uint64_t low, high;
   };
-  static std::byte* bytes(Descriptor& d) noexcept { return reinterpret_cast<std::byte*>(&d); }
-  static const std::byte* bytes(const Descriptor& d) noexcept { return reinterpret_cast<const std::byte*>(&d); }
-  static void word(Descriptor& to, const Descriptor& from, std::size_t at) noexcept {
-    std::uint64_t word;
-    std::memcpy(&word, bytes(from) + at, sizeof word);
-#if defined(__GNUC__)
-    asm("" : "+r"(word));  // in a register of its own: else the compiler joins words into wider ones
 #endif
-    std::memcpy(bytes(to) + at, &word, sizeof word);
+  template <class Piece>
+  static void store(Descriptor& to, std::size_t at, Piece piece) noexcept {
+    in_one_piece(piece);
+    std::memcpy(reinterpret_cast<std::byte*>(&to) + at, &piece, sizeof piece);
   }
-  static void wide(Descriptor& to, const Descriptor& from, std::size_t at) noexcept {
-    std::memcpy(bytes(to) + at, bytes(from) + at, sizeof(Wide));
+  template <class Piece>
+  static void copy(Descriptor& to, const Descriptor& from, std::size_t at) noexcept {
+    Piece piece;
+    std::memcpy(&piece, reinterpret_cast<const std::byte*>(&from) + at, sizeof piece);
+    store(to, at, piece);
   }
   static void scalar(Descriptor& to, const Descriptor& from) noexcept {
-    word(to, from, offsetof(Descriptor, scalar));
-    word(to, from, offsetof(Descriptor, scalar) + sizeof(std::uint64_t));
+    copy<std::uint64_t>(to, from, offsetof(Descriptor, scalar));
+    copy<std::uint64_t>(to, from, offsetof(Descriptor, scalar) + sizeof(std::uint64_t));
+  }
+  // In a register of its own: else the compiler joins pieces, or splits them.
+  static void in_one_piece([[maybe_unused]] std::uint64_t& word) noexcept {
+#if defined(__GNUC__)
+    asm("" : "+r"(word));
+#endif
+  }
+  static void in_one_piece([[maybe_unused]] Pair& pair) noexcept {
+#if defined(__GNUC__) && defined(__x86_64__)
+    asm("" : "+x"(pair));
+#elif defined(__GNUC__) && defined(__aarch64__)
+    asm("" : "+w"(pair));
+#endif
   }
 };
 
