@@ -28,12 +28,6 @@ std::uint32_t origin_now() noexcept {
   return units == 0 ? 1 : units;
 }
 
-void throw_spec_change(const std::string& pad, std::uint64_t frame, const Spec& first, const Spec& now) {
-  throw SpecError("frame " + std::to_string(frame) + " received by '" + pad +
-                  "' is inconsistent with those before: it has " + to_string(now) + ", they had " + to_string(first) +
-                  "; a pad keeps its spec for a whole stream");
-}
-
 LocalQueue::LocalQueue(std::size_t limit)
     : capacity_(std::bit_ceil(std::min<std::size_t>(limit + Burst::kMost, 1024))), mask_(7), limit_(limit) {
   slots_ = std::make_unique<Descriptor[]>(capacity_);
@@ -71,26 +65,12 @@ void SinkMeter::count(const Descriptor& frame) const noexcept {
 
 // --- Inlet
 
-std::uint64_t samples_of(const Descriptor& d) noexcept {
-  if (d.kind < Payload::block) return d.kind == Payload::scalar;
-  if (d.kind == Payload::object || (d.flags & detail::kEncoded)) return 1;
-  return d.channels > 1 ? d.block.count / d.channels : d.block.count;
-}
-
 void Inlet::account(const Descriptor& d) {
-  ++taken_;
-  samples_ += samples_of(d) - 1;
   if (d.flags & detail::kEos) note_eos();
   if (origin && d.origin != 0) *origin = d.origin;
-  if (d.type != 0) {
-    const std::uint64_t spec = static_cast<std::uint64_t>(d.type) << 32 | d.rate;
-    if (spec != spec_ || d.channels != channels_) [[unlikely]] check_spec(d, spec);
-  }
-  if (meter_.header) meter_.count(d);
   const bool watched = origin || (meter_.header && meter_.latency);
-  if (watched || !detail::is_plain(d) || d.kind != Payload::scalar) return;
-  everyday_shape_ = detail::shape_of(d);
-  everyday_type_ = d.type;
+  tally_.count(d, end_->sink, !watched);
+  if (meter_.header) meter_.count(d);
 }
 
 void Inlet::import(Descriptor& d) {
@@ -161,17 +141,6 @@ void Inlet::note_eos() noexcept {
   lane_->note_attention();
 }
 
-void Inlet::check_spec(const Descriptor& d, std::uint64_t spec) {
-  if (spec_ == 0 && channels_ == 0) {
-    spec_ = spec;
-    channels_ = d.channels;
-    return;
-  }
-  throw_spec_change(end_->sink, taken_,
-                    {static_cast<TypeId>(spec_ >> 32), static_cast<std::uint32_t>(spec_), channels_},
-                    {static_cast<TypeId>(d.type), d.rate, d.channels});
-}
-
 void Inlet::leave() noexcept {
   publish_counters();
   if (local_) local_->leave();
@@ -179,8 +148,8 @@ void Inlet::leave() noexcept {
 }
 
 void Inlet::publish_counters() noexcept {
-  counters_->delivered.store(taken_, std::memory_order_relaxed);
-  counters_->samples.store(samples_ + taken_, std::memory_order_relaxed);
+  counters_->delivered.store(tally_.frames(), std::memory_order_relaxed);
+  counters_->samples.store(tally_.samples(), std::memory_order_relaxed);
   counters_->empty.store(waits_, std::memory_order_relaxed);
   counters_->left.store(discarded_ + (local_ ? local_->size() : 0), std::memory_order_relaxed);
 }

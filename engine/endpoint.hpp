@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/control.hpp"
+#include "engine/pad_tally.hpp"
 #include "shm/arena.hpp"
 #include "shm/doorbell.hpp"
 #include "shm/ring.hpp"
@@ -65,9 +66,6 @@ class LocalQueue {
   bool closed_ = false, gone_ = false;
 };
 
-/// Items per channel.
-[[nodiscard]] std::uint64_t samples_of(const detail::Descriptor& frame) noexcept;
-
 /// What a sink counts, in its lane's control block.
 struct SinkMeter {
   ControlHeader* header = nullptr;  ///< null: not a sink
@@ -92,8 +90,8 @@ class Inlet {
   template <class Otherwise>
   std::optional<Frame> take_everyday(Otherwise&& otherwise) {
     if (local_) {
-      if (local_->has_frame() && is_everyday(local_->front())) return take_plain(local_->front());
-    } else if (ring_.has_frame() && is_everyday(ring_.front())) {
+      if (local_->has_frame() && tally_.is_everyday(local_->front())) return take_plain(local_->front());
+    } else if (ring_.has_frame() && tally_.is_everyday(ring_.front())) {
       return take_plain(ring_.front());
     }
     return otherwise();
@@ -140,7 +138,7 @@ class Inlet {
   void publish_counters() noexcept;
 
   [[nodiscard]] bool is_local() const noexcept { return local_ != nullptr; }
-  [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
+  [[nodiscard]] std::uint64_t taken() const noexcept { return tally_.frames(); }
   [[nodiscard]] bool at_eos() const noexcept { return at_eos_; }
   [[nodiscard]] const std::string& pad() const noexcept { return end_->sink; }
   [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
@@ -157,19 +155,15 @@ class Inlet {
   void import(detail::Descriptor& frame);
   void note_eos() noexcept;
   void account(const detail::Descriptor& d);
-  [[nodiscard]] bool is_everyday(const detail::Descriptor& d) const noexcept {
-    return detail::shape_of(d) == everyday_shape_ && d.type == everyday_type_;
-  }
   std::optional<Frame> take_plain(const detail::Descriptor& next) {
-    std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{next, everyday_shape_});
-    ++taken_;
+    std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{next, tally_.everyday_shape()});
+    tally_.count_everyday();
     if (meter_.header) meter_.count_everyday();
     ++*progress_;
     if (local_) local_->pop();
     else if (ring_.pop()) release();
     return frame;
   }
-  void check_spec(const detail::Descriptor& d, std::uint64_t spec);
 
   Lane* lane_;
   std::uint64_t* progress_;
@@ -180,13 +174,9 @@ class Inlet {
   shm::Doorbell producer_bell_;
   const shm::ArenaTable* arenas_;
   SinkMeter meter_;
-  std::uint64_t taken_ = 0, discarded_ = 0;
-  std::uint64_t samples_ = 0;  // less one for each frame taken: that is what everyday frames have
-  std::uint64_t everyday_shape_ = detail::kNoShape;
-  std::uint32_t everyday_type_ = 0;
+  PadTally tally_;
+  std::uint64_t discarded_ = 0;
   std::uint64_t waits_ = 0;  // that found it empty
-  std::uint64_t spec_ = 0;
-  std::uint16_t channels_ = 0;
   bool at_eos_ = false;
 };
 
@@ -302,9 +292,6 @@ class Outlet {
   bool all_local_ = true, any_crossing_ = false;
   bool eos_put_ = false, eos_queued_ = false, closed_ = false;
 };
-
-/// Throws the SpecError of a pad whose spec changed.
-[[noreturn]] void throw_spec_change(const std::string& pad, std::uint64_t frame, const Spec& first, const Spec& now);
 
 /// CLOCK_MONOTONIC in units of 64 ns, modulo 2^32, never 0: what latency is measured with.
 [[nodiscard]] std::uint32_t origin_now() noexcept;

@@ -24,11 +24,16 @@ Island::Island(Lane& lane, const IslandPlan& plan)
 
 void Island::add_stage(const Step& step) {
   Stage stage{.step = &step, .place = &places_[step.place], .element = step.element};
+  const bool is_sink = step.element->source_pads().empty();
+  if (step.op == Op::pull && is_sink) stage.sink = static_cast<SinkElement*>(step.element);
+  else if (step.op == Op::new_frame && step.from_source) stage.source = static_cast<SourceElement*>(step.element);
+  else if (step.op == Op::pull || step.op == Op::new_frame)
+    stage.transform = static_cast<TransformElement*>(step.element);
   if (step.op == Op::take) inlets_.push_back(stage.inlet = &lane_.add_inlet(step.link));
   if (step.op == Op::put) outlets_.push_back(stage.outlet = &lane_.add_outlet(step.links, step.source->name(), false));
   const bool from_take = step.op == Op::pull && !stages_.empty() && stages_.back().step->op == Op::take;
   stage.counted = step.op == Op::pull && !from_take;
-  if (stage.counted && step.element->source_pads().empty()) stage.sink_frames = &lane_.control().header().sink_frames;
+  if (stage.counted && is_sink) stage.meter = {&lane_.control().header(), measures_};
   if (members_.empty() || members_.back().element != step.element)
     members_.push_back({step.element, dynamic_cast<SourceElement*>(step.element), step.element->source_pads().size()});
   stage.member = static_cast<std::uint32_t>(members_.size() - 1);  // the steps of an element follow one another
@@ -44,34 +49,19 @@ void Island::add_stage(const Step& step) {
 void Island::choose_runs() {
   for (std::size_t i = 0; i < stages_.size(); ++i) {
     Stage& stage = stages_[i];
-    Element& element = *stage.step->element;
     runs_.push_back(&stage);
     switch (stage.step->op) {
       case Op::internal: stage.run = [](Island&, Stage& s) { s.element->internal(); }; break;
       case Op::take: stage.run = take; break;
       case Op::put: stage.run = put; break;
-      case Op::pull:
-        if (element.source_pads().empty()) stage.sink = static_cast<SinkElement*>(&element);
-        else stage.transform = static_cast<TransformElement*>(&element);
-        stage.run = pull_from_place;
-        break;
+      case Op::pull: stage.run = pull_from_place; break;
       case Op::new_frame: {
         const Stage* next = i + 1 < stages_.size() ? &stages_[i + 1] : nullptr;
         if (next && (next->step->op != Op::pull || next->step->place != stage.step->place || !next->step->last_use))
           next = nullptr;
-        if (stage.step->from_source) {
-          stage.source = static_cast<SourceElement*>(&element);
-          choose_give<frame_of_source>(stage, next);
-        } else {
-          stage.transform = static_cast<TransformElement*>(&element);
-          choose_give<frame_of_transform>(stage, next);
-        }
-        if (next) {
-          Stage& pulling = stages_[++i];
-          if (pulling.step->element->source_pads().empty())
-            pulling.sink = static_cast<SinkElement*>(pulling.step->element);
-          else pulling.transform = static_cast<TransformElement*>(pulling.step->element);
-        }
+        if (stage.step->from_source) choose_give<frame_of_source>(stage, next);
+        else choose_give<frame_of_transform>(stage, next);
+        if (next) ++i;  // it runs with this one
         break;
       }
     }
@@ -89,7 +79,7 @@ std::vector<PadCounter> Island::counters() const {
   std::vector<PadCounter> counters;
   for (const Stage& stage : stages_)
     if (stage.counted)
-      counters.push_back({stage.step->source, stage.step->sink, stage.frames, stage.samples + stage.frames});
+      counters.push_back({stage.step->source, stage.step->sink, stage.tally.frames(), stage.tally.samples()});
   return counters;
 }
 
@@ -216,7 +206,7 @@ Frame Island::frame_of_source(Island& island, Stage& stage) {
   const bool cut = island.lane_.end_of_stream_requested() && !stage.source->end_stream();
   Frame frame = cut ? Frame::end_of_stream() : stage.source->new_frame(*stage.step->source);
   Descriptor& d = FrameAccess::descriptor(frame);
-  d.sequence = stage.frames++;
+  d.sequence = stage.given++;
   if (island.measures_) d.origin = origin_now();
   if (frame.eos()) {
     stage.ended = true;
@@ -230,7 +220,7 @@ Frame Island::frame_of_transform(Island& island, Stage& stage) {
   if (frame.eos()) stage.ended = true;
   if (island.measures_)
     if (Descriptor& d = FrameAccess::descriptor(frame); d.origin == 0) d.origin = island.members_[stage.member].origin;
-  ++stage.frames;
+  ++stage.given;
   return frame;
 }
 
@@ -285,43 +275,18 @@ void Island::pull_from_place(Island& island, Stage& stage) {
   if (stage.ended) stage.sink->mark_eos(*step.sink);
 }
 
-namespace {
-void count_one(std::atomic<std::uint64_t>& counter) noexcept {  // this thread alone writes it
-  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-}  // namespace
-
 inline void Island::note_pulled(Stage& stage, const Frame& frame) {
-  ++stage.frames;
   const Descriptor& d = FrameAccess::descriptor(frame);
-  if (detail::shape_of(d) != stage.everyday_shape || d.type != stage.everyday_type) look_at_pulled(stage, d);
-  else if (stage.sink_frames) count_one(*stage.sink_frames);
+  if (!stage.tally.is_everyday(d)) return look_at_pulled(stage, d);
+  stage.tally.count_everyday();
+  if (stage.meter.header) stage.meter.count_everyday();
 }
 
 void Island::look_at_pulled(Stage& stage, const Descriptor& d) {
   if (d.flags & detail::kEos) stage.ended = true;
   if (d.origin != 0) members_[stage.member].origin = d.origin;
-  if (!stage.counted) return;
-  check_spec(stage, d);
-  stage.samples += samples_of(d) - 1;
-  if (stage.sink_frames) SinkMeter{&lane_.control().header(), measures_}.count(d);
-  if (measures_ || d.kind != detail::Payload::scalar || !detail::is_plain(d)) return;
-  stage.everyday_shape = detail::shape_of(d);
-  stage.everyday_type = d.type;
-}
-
-void Island::check_spec(Stage& stage, const Descriptor& d) {
-  if (d.type == 0) return;
-  const std::uint64_t spec = static_cast<std::uint64_t>(d.type) << 32 | d.rate;
-  if (spec == stage.spec && d.channels == stage.channels) [[likely]] return;
-  if (stage.spec == 0 && stage.channels == 0) {
-    stage.spec = spec;
-    stage.channels = d.channels;
-    return;
-  }
-  throw_spec_change(stage.step->sink->name(), stage.frames,
-                    {static_cast<TypeId>(stage.spec >> 32), static_cast<std::uint32_t>(stage.spec), stage.channels},
-                    {static_cast<TypeId>(d.type), d.rate, d.channels});
+  stage.tally.count(d, stage.step->sink->name(), !measures_);
+  if (stage.meter.header) stage.meter.count(d);
 }
 
 bool Island::gave_all() const noexcept {
@@ -361,7 +326,7 @@ void Island::fail(const Stage& stage, const std::string& type, const std::string
   const Pad* pad = nullptr;
   if (step.op == Op::pull || step.op == Op::take) pad = step.sink;
   else if (step.op != Op::internal) pad = step.source;
-  throw LaneFailure{step.element->name(), pad ? pad->name() : "", stage.frames, type, text};
+  throw LaneFailure{step.element->name(), pad ? pad->name() : "", stage.given + stage.tally.frames(), type, text};
 }
 
 }  // namespace weir::engine

@@ -49,16 +49,12 @@ class Island final : public Task {
     Inlet* inlet = nullptr;
     Outlet* outlet = nullptr;
     std::uint32_t member = 0;    // its element
-    std::atomic<std::uint64_t>* sink_frames = nullptr;  // pull of a sink: where it shows how many there were
+    SinkMeter meter;             // pull of a sink from a pad of this island
     bool counted = false;        // pull: from a pad of this island
     bool ended = false;          // new_frame: has given EOS; pull: has taken it
     bool feeds = false;          // pull: into a worker whose frames go elsewhere, so it ends by itself
-    std::uint64_t frames = 0;
-    std::uint64_t samples = 0;   // pull: less one for each frame, as that is what everyday frames have
-    std::uint64_t everyday_shape = detail::kNoShape;  // pull: of a plain frame that was looked at
-    std::uint32_t everyday_type = 0;
-    std::uint64_t spec = 0;      // pull: type and rate of the first frame with data
-    std::uint16_t channels = 0;
+    std::uint64_t given = 0;     // new_frame
+    PadTally tally;              // pull
   };
   void add_stage(const Step& step);
   void choose_runs();
@@ -85,7 +81,6 @@ class Island final : public Task {
   static Frame handed_on(Island& island, Stage& stage);
   void note_pulled(Stage& stage, const Frame& frame);
   void look_at_pulled(Stage& stage, const detail::Descriptor& d);
-  void check_spec(Stage& stage, const detail::Descriptor& d);
   [[nodiscard]] bool gave_all() const noexcept;
   [[nodiscard]] bool at_end() const noexcept;
   void close() noexcept;
