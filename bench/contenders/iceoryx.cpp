@@ -3,10 +3,13 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <fcntl.h>
+#include <grp.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,7 +27,9 @@ namespace {
 
 class RouDi {
  public:
-  RouDi() {
+  RouDi() : left_behind_(files_of_roudi()) {
+    // Those that are there belong to another.
+    std::erase_if(left_behind_, [](const auto& file) { return std::filesystem::exists(file); });
     pid_ = fork_helper([] {
       const int quiet = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
       ::dup2(quiet, STDOUT_FILENO);
@@ -39,11 +44,22 @@ class RouDi {
     if (pid_ < 0) return;
     ::kill(pid_, SIGTERM);
     ::waitpid(pid_, nullptr, 0);
+    for (const auto& file : left_behind_) ::unlink(file.c_str());
   }
   RouDi(const RouDi&) = delete;
   RouDi& operator=(const RouDi&) = delete;
 
  private:
+  /// What it makes and does not remove: its management memory, its messages' memory, which has the name of a group,
+  /// its locks and its socket.
+  static std::vector<std::filesystem::path> files_of_roudi() {
+    std::vector<std::filesystem::path> files{"/dev/shm/iceoryx_mgmt", "/tmp/roudi", "/tmp/roudi.lock",
+                                             "/tmp/iox-unique-roudi.lock"};
+    if (const group* own = ::getgrgid(::getegid())) files.emplace_back(std::string("/dev/shm/") + own->gr_name);
+    return files;
+  }
+
+  std::vector<std::filesystem::path> left_behind_;
   pid_t pid_ = -1;
 };
 
