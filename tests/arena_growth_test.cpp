@@ -4,15 +4,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 #include <vector>
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "arenas.hpp"
 #include "sanitizers.hpp"
 #include "shm/arena.hpp"
+#include "watch.hpp"
 
 namespace weir::shm {
 namespace {
@@ -24,12 +23,6 @@ std::size_t committed(const Segment& segment) {
   struct stat status {};
   ::fstat(segment.fd(), &status);
   return static_cast<std::size_t>(status.st_blocks) * 512;
-}
-
-long page_faults() {
-  rusage usage{};
-  ::getrusage(RUSAGE_THREAD, &usage);
-  return usage.ru_minflt;
 }
 
 TEST(ArenaGrowth, GoesInSmallStepsHoweverManyBlocksThereAre) {
@@ -70,21 +63,7 @@ TEST_P(Arenas, AreNotPreparedForMoreThanAnEighthOfWhatIsHeldAtOnce) {
     SCOPED_TRACE(bytes);
     const Segment segment = make(256 * kMiB);
     Arena arena(segment, kLane);
-    std::minstd_rand random(7);
-    std::vector<BlockHeader*> lent;
-    std::size_t held = 0, most = 1;
-    for (int step = 0; step < 20'000; ++step) {
-      if (step % 50 == 0) most = 1 + random() % 64;
-      if (lent.size() < most) {
-        lent.push_back(arena.lend(bytes));
-        held = std::max(held, lent.size());
-      } else {
-        std::swap(lent[random() % lent.size()], lent.back());
-        give_back(lent.back());
-        lent.pop_back();
-      }
-      arena.prepare();
-    }
+    const std::size_t held = hold_at_random(arena, bytes, [&] { arena.prepare(); });
     EXPECT_LE(arena.blocks(), held + held / 8 + 1 + kStep / bytes);
   }
 }
@@ -94,9 +73,9 @@ TEST_P(Arenas, DoWithoutPageFaultsWhereTheyWerePrefaulted) {
   const Segment segment = make(16 * kMiB);
   segment.populate(0, 8 * kMiB);
   Arena arena(segment, kLane, 8 * kMiB);
-  const long before = page_faults();
+  const long before = weir::test::page_faults();
   for (int n = 0; n < 100; ++n) std::memset(arena.lend(65'536)->payload(), 1, 65'536);
-  EXPECT_LT(page_faults() - before, 20) << "of 1600 pages";
+  EXPECT_LT(weir::test::page_faults() - before, 20) << "of 1600 pages";
   if (segment.shared()) {
     EXPECT_LE(committed(segment), 8 * kMiB + 4096);
   }

@@ -121,20 +121,7 @@ TEST_P(Arenas, GrowsNoFurtherThanWhatIsHeldAtOnce) {
   const Segment segment = make(256 * kMiB);
   Arena arena(segment, kLane);
   constexpr std::size_t kBytes = 200'000;  // one a chunk, so that each step of growth shows
-  std::minstd_rand random(7);
-  std::vector<BlockHeader*> lent;
-  std::size_t held = 0, most = 1;
-  for (int step = 0; step < 20'000; ++step) {
-    if (step % 50 == 0) most = 1 + random() % 64;
-    if (lent.size() < most) {
-      lent.push_back(arena.lend(kBytes));
-      held = std::max(held, lent.size());
-    } else {
-      std::swap(lent[random() % lent.size()], lent.back());
-      give_back(lent.back());
-      lent.pop_back();
-    }
-  }
+  const std::size_t held = hold_at_random(arena, kBytes, [] {});
   EXPECT_LE(arena.blocks(), held + held / 8) << "growth comes in eighths";
 }
 

@@ -1,8 +1,10 @@
 // Arenas over every storage, and what lanes do with their blocks; for the tests of the arena.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
+#include <random>
 #include <set>
 #include <vector>
 
@@ -54,6 +56,28 @@ inline std::set<BlockHeader*> blocks_used(Arena& arena, std::size_t held, int fr
   }
   for (BlockHeader* block : queue) give_back(block);
   return used;
+}
+
+/// What a lane does that holds now more, now fewer blocks, and gives them back in no order; `idle` is called after each.
+/// Returns the most that it held at once.
+template <class Idle>
+std::size_t hold_at_random(Arena& arena, std::size_t bytes, Idle&& idle) {
+  std::minstd_rand random(7);
+  std::vector<BlockHeader*> lent;
+  std::size_t held = 0, most = 1;
+  for (int step = 0; step < 20'000; ++step) {
+    if (step % 50 == 0) most = 1 + random() % 64;
+    if (lent.size() < most) {
+      lent.push_back(arena.lend(bytes));
+      held = std::max(held, lent.size());
+    } else {
+      std::swap(lent[random() % lent.size()], lent.back());
+      give_back(lent.back());
+      lent.pop_back();
+    }
+    idle();
+  }
+  return held;
 }
 
 inline const auto sharing_name = [](const auto& test) {

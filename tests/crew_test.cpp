@@ -4,7 +4,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -16,6 +15,7 @@
 
 #include "elements_for_tests.hpp"
 #include "engine/cores.hpp"
+#include "one_pipeline.hpp"
 #include "shm/doorbell.hpp"
 #include "watch.hpp"
 
@@ -90,7 +90,7 @@ class Opener : public ParallelizeTransformElement {
   }
 };
 
-class Crews : public LeavesNothing {
+class Crews : public OnePipeline {
  protected:
   Crews() {
     threads_seen.seen.clear();
@@ -106,16 +106,6 @@ class Crews : public LeavesNothing {
     pipeline_.connect(work, sink);
     return sink;
   }
-  void TearDown() override {
-    owner_.reset();
-    LeavesNothing::TearDown();
-  }
-
- private:
-  std::unique_ptr<Pipeline> owner_ = std::make_unique<Pipeline>();
-
- protected:
-  Pipeline& pipeline_ = *owner_;
 };
 
 TEST_F(Crews, ShareAsManyThreadsAsTheyMay) {

@@ -2,7 +2,6 @@
 #include <string>
 
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 
 #include "elements_for_tests.hpp"
 #include "placements.hpp"
@@ -18,12 +17,6 @@ namespace {
 
 constexpr std::int64_t kFrames = 32;
 constexpr std::size_t kBytes = 1 << 16;
-
-long page_faults() {
-  rusage usage{};
-  ::getrusage(RUSAGE_THREAD, &usage);
-  return usage.ru_minflt;
-}
 
 /// Blocks that are all held at once, written; each tells how many page faults it has cost.
 class Writer : public ParallelizeSourceElement {

@@ -12,6 +12,7 @@
 #include "elements_for_tests.hpp"
 #include "engine/cores.hpp"
 #include "engine/placement.hpp"
+#include "one_pipeline.hpp"
 #include "watch.hpp"
 
 using namespace weir;
@@ -46,7 +47,7 @@ class Collector : public SinkElement {
   Cpus main_cpus;
 };
 
-class Placement : public LeavesNothing {
+class Placement : public OnePipeline {
  protected:
   Element& add_worker(ElementOptions options) {
     options.source_pads = {"out"};
@@ -73,16 +74,6 @@ class Placement : public LeavesNothing {
     std::ranges::sort(all);
     return all;
   }
-  void TearDown() override {
-    owner_.reset();
-    LeavesNothing::TearDown();
-  }
-
- private:
-  std::unique_ptr<Pipeline> owner_ = std::make_unique<Pipeline>();
-
- protected:
-  Pipeline& pipeline_ = *owner_;
   std::vector<Collector*> sinks_;
   const Cpus allowed_ = allowed_cpus();
 };

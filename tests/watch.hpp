@@ -21,6 +21,7 @@
 #include <thread>
 #include <vector>
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,6 +76,13 @@ template <class Holds>
     std::this_thread::sleep_for(500us);
   }
   return true;
+}
+
+/// Of this thread, so far, those that read no file.
+inline long page_faults() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_minflt;
 }
 
 /// The first word after the name in /proc/PID/stat: R, S (sleeps), T (stopped), Z…; 0 if there is no such process.
