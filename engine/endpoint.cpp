@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "engine/fault.hpp"
+#include "engine/journal.hpp"
 #include "engine/lane.hpp"
 
 namespace weir::engine {
@@ -111,8 +113,7 @@ void Inlet::import(Descriptor& d) {
     } catch (const Error&) {
       refuse("its metadata can't be read");
     }
-    // SYNC block.drop (release): we have read the encoding; pairs with the acquire in Arena::free_at.
-    block->shares.fetch_sub(1, std::memory_order_release);
+    detail::drop_share(block, metadata);
     d.metadata = reinterpret_cast<std::uintptr_t>(static_cast<BlockHeader*>(box));
   }
   d.flags = flags;
@@ -139,6 +140,23 @@ bool Inlet::discard() {
 void Inlet::note_eos() noexcept {
   at_eos_ = true;
   lane_->note_attention();
+}
+
+void Inlet::resume(const InletRecord& record) noexcept {
+  ring_.resume(record.end);
+  if (meter_.header)  // by as many as are taken again, or were counted by another process
+    meter_.header->sink_frames.fetch_add(record.tally.frames() - tally_.frames(), std::memory_order_relaxed);
+  tally_ = record.tally;
+  at_eos_ = record.at_eos != 0;
+}
+
+void Inlet::note_in(InletRecord& record) const noexcept { record = {ring_.taken(), tally_, at_eos_}; }
+
+void Inlet::refuse_too_much() const {
+  if (held_ && ring_.unreleased() >= ring_.limit())
+    throw Error("pad '" + pad() + "': one poll takes more than " + std::to_string(ring_.limit()) +
+                " frames, which is all that its queue holds; a worker with restart= can't do that: raise "
+                "queue_maxsize, or take less in a poll");
 }
 
 void Inlet::leave() noexcept {
@@ -173,7 +191,7 @@ Outlet::Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::
 }
 
 void Outlet::find_everyday() noexcept {
-  const bool unusual = eos_put_ || closed_ || !backlog_.empty() || (only_ && only_->gone());
+  const bool unusual = held_ || eos_put_ || closed_ || !backlog_.empty() || (only_ && only_->gone());
   everyday_ = unusual ? nullptr : only_;
 }
 
@@ -238,8 +256,55 @@ void Outlet::put_any(Frame&& frame) {
     for (Link& link : links_) put_on(link, Frame(must_change(frame, link) ? changed : frame), metadata);
     frame = Frame();
   }
-  // SYNC block.drop (release): our own share of the encoding; each link has taken one of its own.
-  if (metadata) metadata->shares.fetch_sub(1, std::memory_order_release);
+  if (metadata) detail::drop_share(metadata, metadata->ref);  // our own; each link has taken one of its own
+}
+
+// Who may be killed and started again holds blocks by marks. A block of which all marks are held is copied.
+void Outlet::mark(Frame& frame, Link& link) {
+  Descriptor& d = FrameAccess::descriptor(frame);
+  if (d.kind != Payload::block || detail::Shares::is_marked(d.block.ref)) return;
+  auto marked = detail::mark_share(reinterpret_cast<BlockHeader*>(d.home), d.block.ref);
+  if (!marked) {
+    ++link.copies;
+    copy_into_arena(frame);
+    marked = detail::mark_share(reinterpret_cast<BlockHeader*>(d.home), d.block.ref);
+  }
+  d.block.ref = *marked;
+}
+
+void Outlet::put_in_ring(Link& link, const Descriptor& frame) const noexcept {
+  if (held_) {
+    step("put");
+    link.ring.lay(frame);
+  } else {
+    link.ring.put(frame);
+    link.consumer_bell.ring();
+  }
+}
+
+void Outlet::resume(const OutletRecord& record, std::span<const LinkRecord> links) noexcept {
+  given_ = record.given;
+  eos_put_ = record.eos_put != 0;
+  eos_queued_ = false;
+  backlog_.clear();
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    links_[i].committed = links[i].end;
+    links_[i].ring.resume(links[i].end);
+  }
+}
+
+void Outlet::note_in(OutletRecord& record, std::span<LinkRecord> links) const noexcept {
+  record = {given_, eos_put_};
+  for (std::size_t i = 0; i < links_.size(); ++i) links[i] = {links_[i].committed, links_[i].ring.produced()};
+}
+
+void Outlet::refuse_too_much() const {
+  if (!held_) return;
+  for (const Link& link : links_)
+    if (link.ring.produced() - link.committed >= link.ring.limit())
+      throw Error("pad '" + pad_ + "': one poll puts more than " + std::to_string(link.ring.limit()) +
+                  " frames, which is all that its queue holds; a worker with restart= can't do that: raise "
+                  "queue_maxsize, or put less in a poll");
 }
 
 void Outlet::put_on(Link& link, Frame&& frame, BlockHeader* metadata) {
@@ -249,18 +314,25 @@ void Outlet::put_on(Link& link, Frame&& frame, BlockHeader* metadata) {
     lane_->note_attention();
     return;
   }
+  if (link.end->marks) mark(frame, link);
   Descriptor& d = FrameAccess::descriptor(frame);
-  if (!(d.flags & detail::kMetadata) || !link.end->crosses_process) {
+  if (link.local) {
     hand_on(link, frame);
+    return;
+  }
+  if (!(d.flags & detail::kMetadata) || !link.end->crosses_process) {
+    put_in_ring(link, d);
+    FrameAccess::forget(frame);
     return;
   }
   metadata->shares.fetch_add(1, std::memory_order_relaxed);  // we hold one, so it can't reach 0 meanwhile
   Descriptor crossing = d;
   crossing.metadata = metadata->ref;
-  link.ring.put(crossing);
+  if (link.end->marks)
+    if (const auto marked = detail::mark_share(metadata, metadata->ref)) crossing.metadata = *marked;
+  put_in_ring(link, crossing);
   d.home = 0;  // the payload's share travels, the metadata object's stays
   d.kind = Payload::none;
-  link.consumer_bell.ring();
 }
 
 void Outlet::throw_after_eos() const {

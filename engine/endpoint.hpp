@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ namespace weir::engine {
 
 class Lane;
 class Task;
+struct InletRecord;
+struct OutletRecord;
+struct LinkRecord;
 
 /// A queue inside a lane. What one poll puts is always taken, even beyond the limit: the lane does not poll a
 /// producer whose queue is full, so it holds at most the limit and one poll's output.
@@ -129,8 +133,18 @@ class Inlet {
   [[nodiscard]] std::size_t limit() const noexcept { return local_ ? local_->limit() : ring_.limit(); }
   /// Gives taken slots back, so that a producer that waits for room goes on.
   void release() noexcept {
-    if (!local_ && ring_.release()) producer_bell_.ring();
+    if (!local_ && !held_ && ring_.release()) producer_bell_.ring();
   }
+  // For the lane's journal. What is taken is released when it says so.
+  void hold() noexcept { held_ = true; }
+  void resume(const InletRecord& record) noexcept;
+  void note_in(InletRecord& record) const noexcept;
+  void committed() noexcept {
+    ring_.note_released();
+    producer_bell_.ring();
+  }
+  /// Throws Error where a poll would wait for more than its queue can hold until it ends.
+  void refuse_too_much() const;
   /// The consumer has ended: what is queued, and what still comes, stays.
   void leave() noexcept;
   /// The lane is about to wait: counts if this is what it may wait for.
@@ -178,6 +192,7 @@ class Inlet {
   std::uint64_t discarded_ = 0;
   std::uint64_t waits_ = 0;  // that found it empty
   bool at_eos_ = false;
+  bool held_ = false;
 };
 
 class Outlet {
@@ -188,6 +203,7 @@ class Outlet {
     shm::RingWriter ring;
     LocalQueue* local;
     shm::Doorbell consumer_bell;
+    std::uint64_t committed = 0;  // position one past what the consumer may see; of a lane that keeps a journal
     std::uint64_t copies = 0;
     std::uint64_t dropped = 0;  // put after the consumer had ended
     std::uint64_t waits = 0;    // of the lane, that found it full
@@ -248,6 +264,22 @@ class Outlet {
     for (Link& link : links_) link.waits += !closed_ && !link.has_room();
   }
   void publish_counters() noexcept;
+  // For the lane's journal. What is put becomes readable when it says so.
+  void hold() noexcept {
+    held_ = true;
+    find_everyday();
+  }
+  [[nodiscard]] std::size_t links() const noexcept { return links_.size(); }
+  void resume(const OutletRecord& record, std::span<const LinkRecord> links) noexcept;
+  void note_in(OutletRecord& record, std::span<LinkRecord> links) const noexcept;
+  void committed() noexcept {
+    for (Link& link : links_) {
+      link.committed = link.ring.produced();
+      link.consumer_bell.ring();
+    }
+  }
+  /// Throws Error where a poll would wait for room that only its own end can make.
+  void refuse_too_much() const;
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
   std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
   std::uint32_t* origin = nullptr;  ///< of the last frame that its element took, for frames that have none
@@ -258,6 +290,8 @@ class Outlet {
  private:
   void put_any(Frame&& frame);
   void put_on(Link& link, Frame&& frame, detail::BlockHeader* metadata);
+  void put_in_ring(Link& link, const detail::Descriptor& frame) const noexcept;
+  static void mark(Frame& frame, Link& link);
   [[noreturn]] void throw_after_eos() const;
   static void hand_on(Link& link, Frame& frame) noexcept {
     if (link.local) {
@@ -291,6 +325,7 @@ class Outlet {
   bool from_source_, measure_;
   bool all_local_ = true, any_crossing_ = false;
   bool eos_put_ = false, eos_queued_ = false, closed_ = false;
+  bool held_ = false;
 };
 
 /// CLOCK_MONOTONIC in units of 64 ns, modulo 2^32, never 0: what latency is measured with.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <string>
 
 namespace weir {
@@ -14,6 +15,30 @@ thread_local Lender* current_lender = nullptr;  // of the lane that runs on this
 }
 
 Lender* exchange_lender(Lender* lender) noexcept { return std::exchange(current_lender, lender); }
+Lender* journal_keeper() noexcept {
+  return current_lender && current_lender->keeps_journal() ? current_lender : nullptr;
+}
+void Lender::drop_later(BlockHeader*, BlockRef) noexcept {}
+
+void drop_share(BlockHeader* block, BlockRef ref) noexcept {
+  // SYNC block.drop (release): what this holder read or wrote is over; pairs with the acquires in Arena::free_at (reuse)
+  // and Frame::is_shared (writing in place).
+  if (!Shares::is_marked(ref)) block->shares.fetch_sub(Shares::kCounted, std::memory_order_release);
+  else if (Lender* keeper = journal_keeper()) keeper->drop_later(block, ref);
+  else block->shares.fetch_and(~Shares::of(ref), std::memory_order_release);  // SYNC block.drop (release)
+}
+
+std::optional<BlockRef> mark_share(BlockHeader* block, BlockRef ref) noexcept {
+  std::uint64_t word = block->shares.load(std::memory_order_relaxed);
+  for (;;) {
+    const unsigned mark = Shares::free_mark(word);
+    if (mark == Shares::kMarks) return std::nullopt;
+    // relaxed: the share was ours and still is, and travels by the ring's release
+    if (block->shares.compare_exchange_weak(word, (word | Shares::marked(mark)) - Shares::kCounted,
+                                            std::memory_order_relaxed))
+      return Shares::with_mark(ref, mark);
+  }
+}
 
 BlockHeader* lend_block(std::size_t bytes) {
   return current_lender ? current_lender->lend(bytes) : lend_heap_block(bytes);
@@ -58,12 +83,20 @@ BlockHeader* metadata_header(const detail::Descriptor& d) noexcept {
   return reinterpret_cast<BlockHeader*>(static_cast<std::uintptr_t>(d.metadata));
 }
 
-void drop_share(BlockHeader* header, bool in_arena) noexcept {
-  // SYNC block.drop (release): what this holder read or wrote is over; pairs with the acquires in
-  // Arena::free_at (reuse), Frame::is_shared (writing in place) and below (destruction).
-  if (header->shares.fetch_sub(1, std::memory_order_release) != 1 || in_arena) return;
+/// Of an object or a block on the heap.
+void drop_own(BlockHeader* header) noexcept {
+  // SYNC block.drop (release): what this holder read or wrote is over; pairs with the acquires in Frame::is_shared
+  // (writing in place) and below (destruction).
+  if (header->shares.fetch_sub(1, std::memory_order_release) != 1) return;
   (void)header->shares.load(std::memory_order_acquire);  // SYNC block.drop (acquire): before destroying
   header->destroy(header);
+}
+
+/// The kind comes from this process's own descriptor: a block in shared memory is never asked how to destroy it.
+void drop_payload(const detail::Descriptor& d) noexcept {
+  auto* header = reinterpret_cast<BlockHeader*>(static_cast<std::uintptr_t>(d.home));
+  if (d.kind == Payload::block) detail::drop_share(header, d.block.ref);
+  else drop_own(header);
 }
 
 [[noreturn]] void throw_no_bytes(const std::string& type) {
@@ -74,15 +107,36 @@ void drop_share(BlockHeader* header, bool in_arena) noexcept {
 }  // namespace
 
 void Frame::drop_shares() noexcept {
-  // The kind comes from this process's own descriptor: a block in shared memory is never asked how to destroy it.
-  if (d_.home) drop_share(header(), d_.kind == Payload::block);
-  if (d_.metadata) drop_share(metadata_header(d_), false);
+  if (d_.home) drop_payload(d_);
+  if (d_.metadata) drop_own(metadata_header(d_));
 }
 
-void Frame::add_shares() noexcept {
+void Frame::add_shares() {
   // relaxed: the caller holds a share, so the count can't reach 0 meanwhile
-  if (d_.home) header()->shares.fetch_add(1, std::memory_order_relaxed);
   if (d_.metadata) metadata_header(d_)->shares.fetch_add(1, std::memory_order_relaxed);
+  if (!d_.home) return;
+  if (d_.kind == Payload::block && detail::Shares::is_marked(d_.block.ref)) {
+    if (detail::journal_keeper()) return copy_block();
+    d_.block.ref = detail::Shares::counted(d_.block.ref);  // the copy's share
+  }
+  header()->shares.fetch_add(detail::Shares::kCounted, std::memory_order_relaxed);
+}
+
+// Into a block of this lane's, of which nobody knows; the share of the other is not ours.
+void Frame::copy_block() {
+  const std::uint64_t metadata = std::exchange(d_.metadata, 0);
+  const auto* from = reinterpret_cast<BlockHeader*>(std::exchange(d_.home, 0));
+  try {
+    const std::size_t bytes = std::size_t{d_.block.count} * d_.block.item_bytes;
+    BlockHeader* copy = detail::lend_block(bytes);
+    std::memcpy(copy->payload(), const_cast<BlockHeader*>(from)->payload(), bytes);
+    d_.home = reinterpret_cast<std::uintptr_t>(copy);
+    d_.block.ref = copy->ref;
+    d_.metadata = metadata;
+  } catch (...) {
+    if (metadata) drop_own(reinterpret_cast<BlockHeader*>(static_cast<std::uintptr_t>(metadata)));
+    throw;
+  }
 }
 
 void Frame::adopt_object(detail::ObjectHeader* object) const noexcept {
@@ -105,7 +159,7 @@ void Frame::adopt_block(TypeId type, std::size_t item_bytes, std::size_t count) 
   d_.block.item_bytes = static_cast<std::uint32_t>(item_bytes);
 }
 
-Frame Frame::without_payload() const noexcept {
+Frame Frame::without_payload() const {
   Frame frame;
   frame.d_ = d_;
   frame.d_.home = 0;
@@ -125,7 +179,7 @@ void Frame::unshare() {
                          "' was shared as const and can't be copied to be written; read it as value_if<const T>()");
     if (!type.clone) return;  // shared by pointer on purpose, or can't be copied
     auto* copy = static_cast<detail::ObjectHeader*>(type.clone(object));
-    drop_share(header(), false);
+    drop_own(header());
     adopt_object(copy);
   } else if (is_block()) {
     const std::size_t bytes = std::size_t{d_.block.count} * d_.block.item_bytes;
@@ -178,7 +232,7 @@ const Dict& Frame::metadata() const noexcept {
 }
 
 void Frame::set_metadata(Dict metadata) {
-  if (d_.metadata) drop_share(metadata_header(d_), false);
+  if (d_.metadata) drop_own(metadata_header(d_));
   d_.metadata = 0;
   set_flag(detail::kMetadata, !metadata.empty());
   if (metadata.empty()) return;
@@ -187,7 +241,7 @@ void Frame::set_metadata(Dict metadata) {
 }
 
 void Frame::replace_with_object(detail::ObjectHeader* object) const noexcept {
-  drop_share(header(), d_.kind == Payload::block);
+  drop_payload(d_);
   d_.flags = static_cast<std::uint8_t>(d_.flags & ~detail::kEncoded);
   adopt_object(object);
 }

@@ -14,6 +14,7 @@ Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
       arena_(memory.arenas.at(spec.lane), spec.lane, spec.prefaulted(spec.lane)),
       waiter_(spec.wait, spec.crowded ? 2'000 : 20'000, spec.spin_share) {
   for (std::uint32_t lane : spec.arenas) arenas_.set(lane, memory.arenas.at(lane));
+  if (spec.journal) journal_ = std::make_unique<Journal>(spec, memory, arena_);
   for (const LinkEnd& end : spec.ends)
     local_of_end_.push_back(end.produces && end.consumes ? &locals_.emplace_back(end.capacity) : nullptr);
 }
@@ -124,8 +125,9 @@ bool Lane::ready() noexcept {
 bool Lane::conclude() noexcept {
   Tenure tenure(*this);
   const bool completed = !failed_ && all_finished();
+  const bool may_go_on = failed_ && journal_;  // in another process: its queues stay open
   for (auto& task : tasks_)
-    if (!task->finished) task->abandon();
+    if (!task->finished && !may_go_on) task->abandon();
   publish_figures();
   // SYNC lane.state (release): figures and error record are complete; pairs with the acquire in the supervisor.
   control_.header().state.store(failed_ ? LaneState::failed : LaneState::ended, std::memory_order_release);

@@ -15,6 +15,7 @@
 
 #include "engine/control.hpp"
 #include "engine/endpoint.hpp"
+#include "engine/journal.hpp"
 #include "engine/memory.hpp"
 #include "engine/waiter.hpp"
 #include "shm/arena.hpp"
@@ -103,6 +104,8 @@ class Lane {
 
   [[nodiscard]] const LaneSpec& spec() const noexcept { return spec_; }
   [[nodiscard]] Control& control() noexcept { return control_; }
+  /// Null: what its worker does takes effect at once.
+  [[nodiscard]] Journal* journal() noexcept { return journal_.get(); }
   [[nodiscard]] Task* task(std::size_t i) noexcept { return tasks_.at(i).get(); }
   /// One poll of a task that has not finished; notes when it has. True if it got on.
   static bool poll(Task& task);
@@ -128,6 +131,7 @@ class Lane {
   /// to wake up, stopping() among them.
   template <class Ready>
   bool wait(Ready&& ready, const shm::Deadline& deadline) {
+    if (journal_) journal_->about_to_wait();
     release_all();
     note_wait();
     arena_.prepare();
@@ -158,7 +162,7 @@ class Lane {
   /// Takes over this thread for element code: loans come from this lane's arena.
   class Tenure {
    public:
-    explicit Tenure(Lane& lane) : before_(detail::exchange_lender(&lane.arena_)) {}
+    explicit Tenure(Lane& lane) : before_(detail::exchange_lender(&lane.lender())) {}
     ~Tenure() { detail::exchange_lender(before_); }
     Tenure(const Tenure&) = delete;
     Tenure& operator=(const Tenure&) = delete;
@@ -168,6 +172,9 @@ class Lane {
   };
 
  private:
+  [[nodiscard]] detail::Lender& lender() noexcept {
+    return journal_ ? static_cast<detail::Lender&>(*journal_) : arena_;
+  }
   [[nodiscard]] std::uint32_t index_of(std::uint32_t link) const;
   template <class Work>
   void guard(Work&& work) noexcept;
@@ -180,6 +187,7 @@ class Lane {
   shm::Doorbell bell_;
   shm::Arena arena_;
   shm::ArenaTable arenas_;
+  std::unique_ptr<Journal> journal_;
   std::deque<LocalQueue> locals_;                   // deques: what tasks point to never moves
   std::vector<LocalQueue*> local_of_end_;           // by index in spec_.ends; null: a ring
   std::deque<Inlet> inlets_;

@@ -49,7 +49,7 @@ void archive(Archive& wire, T& value) {
   } else if constexpr (std::is_same_v<T, LinkEnd>) {
     wire(value.link), wire(value.produces), wire(value.consumes), wire(value.crosses_process), wire(value.capacity);
     wire(value.peer_lane), wire(value.source), wire(value.sink), wire(value.from_source), wire(value.to_sink);
-    wire(value.by_hand);
+    wire(value.by_hand), wire(value.marks);
   } else if constexpr (std::is_same_v<T, WorkerSpec>) {
     wire(value.element), wire(value.worker_name), wire(value.is_source);
     archive(wire, value.sink_pads), archive(wire, value.source_pads);
@@ -64,6 +64,7 @@ void archive(Archive& wire, T& value) {
     archive(wire, value.cpus), wire(value.priority), wire(value.spin_share);
     wire(value.several_processes), wire(value.crowded);
     wire(value.arena_pages), wire(value.prefault), wire(value.lock_memory);
+    wire(value.journal), wire(value.state_limit);
   } else {
     wire(value);
   }

@@ -33,6 +33,7 @@ struct LinkEnd {
   std::string source, sink;         ///< full pad names
   bool by_hand = false;      ///< between an element and its worker: it may end without an EOS frame
   bool from_source = false;  ///< the producing pad is a source element's: frames are numbered and stamped
+  bool marks = false;        ///< the consumer's lane keeps a journal: it holds blocks by marks
   bool to_sink = false;      ///< the consuming pad is a sink element's: frames are counted and timed
 };
 
@@ -67,6 +68,8 @@ struct LaneSpec {
   shm::PageKind arena_pages = shm::PageKind::normal;
   std::uint64_t prefault = 0;  ///< bytes of each arena that have pages from the start; see prefaulted()
   bool lock_memory = false;
+  bool journal = false;        ///< what its worker does takes effect by commits (engine/journal.hpp)
+  std::uint64_t state_limit = 0;  ///< bytes set aside for each copy of its worker's state; with a journal
   shm::Barrier barrier = shm::Barrier::fence;
   Wait wait = Wait::adaptive;
   double spin_share = 1;  ///< of the wall time, that adaptive waits may spin in vain

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/journal.hpp"
 #include "weir/error.hpp"
 
 namespace weir::engine {
@@ -9,13 +10,14 @@ namespace weir::engine {
 namespace {
 
 // The one place that says which segments a lane needs and in what order their descriptors stand.
-template <class Bell, class Ring, class Arena, class Block>
-void for_each_segment(const LaneSpec& spec, Bell&& bell, Ring&& ring, Arena&& arena, Block&& block) {
+template <class Bell, class Ring, class Arena, class Journal, class Block>
+void for_each_segment(const LaneSpec& spec, Bell&& bell, Ring&& ring, Arena&& arena, Journal&& journal, Block&& block) {
   bell(spec.lane);
   for (std::uint32_t lane : spec.neighbours) bell(lane);
   for (const LinkEnd& end : spec.ends)
     if (!(end.produces && end.consumes)) ring(end);
   for (std::uint32_t lane : spec.arenas) arena(lane);
+  if (spec.journal) journal(spec.lane);
   for (std::size_t i = 0; i < spec.shared_blocks.size(); ++i) block(i);
 }
 
@@ -37,6 +39,7 @@ Memory Memory::attach(const LaneSpec& spec) {
       spec, [&](std::uint32_t lane) { memory.bells[lane] = next(sizeof(shm::Bell), "bell"); },
       [&](const LinkEnd& end) { memory.rings[end.link] = next(shm::ring_bytes(end.capacity), "ring of " + end.sink); },
       [&](std::uint32_t lane) { memory.arenas[lane] = attach_arena(spec, lane, ++fd); },
+      [&](std::uint32_t lane) { memory.journals[lane] = next(JournalView::bytes(spec), "journal"); },
       [&](std::size_t i) {
         memory.shared_blocks.push_back(next(std::max<std::uint64_t>(spec.shared_blocks[i].bytes, 1), "shared block " + spec.shared_blocks[i].name));
       });
@@ -49,13 +52,14 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
       spec, [&](std::uint32_t lane) { fds.push_back(bells.at(lane).fd()); },
       [&](const LinkEnd& end) { fds.push_back(rings.at(end.link).fd()); },
       [&](std::uint32_t lane) { fds.push_back(arenas.at(lane).fd()); },
+      [&](std::uint32_t lane) { fds.push_back(journals.at(lane).fd()); },
       [&](std::size_t i) { fds.push_back(shared_blocks.at(i).fd()); });
   return fds;
 }
 
 std::vector<const shm::Segment*> Memory::segments() const {
   std::vector<const shm::Segment*> all;
-  for (const auto* kind : {&bells, &arenas, &rings})
+  for (const auto* kind : {&bells, &arenas, &rings, &journals})
     for (const auto& [number, segment] : *kind) all.push_back(&segment);
   for (const shm::Segment& segment : shared_blocks) all.push_back(&segment);
   return all;

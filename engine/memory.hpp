@@ -21,6 +21,7 @@ class Memory {
   std::map<std::uint32_t, shm::Segment> bells;   // by lane
   std::map<std::uint32_t, shm::Segment> arenas;  // by lane
   std::map<std::uint32_t, shm::Segment> rings;   // by link
+  std::map<std::uint32_t, shm::Segment> journals;  // by lane
   std::vector<shm::Segment> shared_blocks;       // as in LaneSpec::shared_blocks
 
   /// False once a worker process was killed: what it held can't be told from what this process holds.

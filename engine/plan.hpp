@@ -72,6 +72,9 @@ struct Plan {
   bool several_processes = false;
 };
 
+/// Which lanes keep a journal, as their elements ask for restarts. Throws StartError where those can't be had.
+void plan_restarts(Plan& plan);
+
 /// "same lane", "thread ring" or "process ring", as reports say it.
 [[nodiscard]] std::string_view kind_of(const Plan& plan, const PlannedLink& link) noexcept;
 

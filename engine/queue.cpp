@@ -44,6 +44,7 @@ bool take_later(Inlet& inlet, Frame& frame, bool may_wait, std::optional<std::ch
   if (inlet.is_local()) {
     poll_until_frame(inlet, deadline);
   } else {
+    inlet.refuse_too_much();
     lane.wait(
         [&] {
           return inlet.has_frame() || inlet.drained() || stopped(inlet) ||
@@ -77,6 +78,7 @@ bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
       lane.note_progress();
       return true;
     }
+    outlet.refuse_too_much();
     lane.wait([&] { return outlet.make_room() || stopped(outlet); }, deadline);
     if (!outlet.has_room()) {
       if (stopped(outlet)) throw Interrupted();

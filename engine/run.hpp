@@ -94,6 +94,11 @@ class Run : public std::enable_shared_from_this<Run> {
     bool running = false;
     bool killed = false;
     double cpu_seconds = 0;
+    shm::Deadline start_by;    // what a process may take to attach
+    shm::Deadline restart_at;  // its process has died, another will be started
+    std::vector<RestartReport> restarts;
+    std::chrono::nanoseconds backoff{0};
+    std::uint64_t commits_seen = 0;  // when it died last
   };
   struct CrewRun {  // a thread and the lanes that it runs
     Crew crew;
@@ -116,6 +121,7 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] shm::Segment::Sharing sharing() const noexcept;
   void choose_pages();
   [[nodiscard]] shm::Segment make_arena(const LaneSpec& lane) const;
+  [[nodiscard]] static shm::Segment make_journal(const LaneSpec& lane);
   void make_memory();
   void lock_memory() const;
   void build_main_lane();
@@ -129,6 +135,7 @@ class Run : public std::enable_shared_from_this<Run> {
   // supervisor (supervisor.cpp)
   void supervise();
   void start_lanes();
+  void start_lane(std::uint32_t lane);
   void build_thread_lane(std::uint32_t lane);
   void start_crew(std::vector<Lane*> lanes);
   void take_place_of(const Crew& crew);
@@ -147,12 +154,21 @@ class Run : public std::enable_shared_from_this<Run> {
   void tell_lanes_to_stop() noexcept;
   void mark_terminated(std::uint32_t lane) noexcept;
   [[nodiscard]] bool lanes_running() const noexcept;
+  [[nodiscard]] bool is_starting(std::uint32_t lane) const noexcept;
   [[nodiscard]] std::string elements_of(std::uint32_t lane) const;
   [[nodiscard]] std::string refusal_of(std::uint32_t lane) const;
   void collect_error(std::uint32_t lane);
   void add_error(std::exception_ptr error, const std::string& text);
   void wake_supervisor() const noexcept;
   void ring_lane(std::uint32_t lane) const noexcept;
+
+  // workers that died (restarts.cpp)
+  [[nodiscard]] bool begin_restart(std::uint32_t lane, int status);
+  [[nodiscard]] bool is_to_be_restarted(std::uint32_t lane, int status);
+  [[nodiscard]] const ElementOptions& options_of(std::uint32_t lane) const;
+  void forget_attempt(std::uint32_t lane);
+  [[nodiscard]] std::chrono::nanoseconds next_backoff(std::uint32_t lane);
+  void restart_those_due();
 
   // end (run_report.cpp)
   void conclude();
@@ -184,7 +200,6 @@ class Run : public std::enable_shared_from_this<Run> {
   std::unique_ptr<SignalEOS> signals_;
   int signals_seen_ = 0;     // before this run
   int signals_handled_ = 0;
-  shm::Deadline start_deadline_;
 
   mutable std::mutex mutex_;  // guards the following; never taken for a frame
   std::condition_variable changed_;

@@ -48,7 +48,9 @@ void Run::release_left_frames() {
     // A consumer that was killed may have taken, and dropped, frames above the head it had published: then their
     // shares stay, and the memory with them.
     // SYNC lane.state (acquire): pairs with the end of Lane::run.
-    if (controls_[link.consumer_lane].header().state.load(std::memory_order_acquire) < LaneState::ended) continue;
+    if (controls_[link.consumer_lane].header().state.load(std::memory_order_acquire) < LaneState::ended &&
+        !plan_.lanes[link.consumer_lane].journal)
+      continue;
     const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
                          plan_.lanes[link.consumer_lane].mode == Mode::process;
     shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size());
@@ -63,8 +65,7 @@ void Run::release_left_frames() {
       detail::Descriptor d = slots[pos & (header->slots - 1)];
       d.home = 0;
       if (crosses && (d.flags & detail::kMetadata)) {
-        // SYNC block.drop (release): nobody reads the encoding any more
-        if (auto* block = arenas.resolve(d.metadata, 0)) block->shares.fetch_sub(1, std::memory_order_release);
+        if (auto* block = arenas.resolve(d.metadata, 0)) detail::drop_share(block, d.metadata);
       }
       if (crosses) d.metadata = 0, d.flags = 0;
       if (d.kind == detail::Payload::block)
@@ -174,6 +175,7 @@ void Run::report_elements() {
       report.pid = lane.child.pid > 0 ? lane.child.pid : 0;
       report.polls = control_of(worker).polls.load(std::memory_order_relaxed);
       report.killed = lane.killed;
+      report.restarts = lane.restarts;
       report.ended = !lane.killed && controls_[worker.lane].header().state.load(std::memory_order_relaxed) == LaneState::ended;
     }
     report_.elements.push_back(std::move(report));

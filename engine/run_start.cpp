@@ -131,7 +131,6 @@ void Run::claim_pipeline() {
 
 void Run::prepare() {
   start_ns_ = monotonic_ns();
-  start_deadline_ = shm::deadline_after(options_.start_timeout);
   barrier_ = shm::prepare_barrier(plan_.several_processes);
   for (LaneSpec& lane : plan_.lanes) lane.barrier = barrier_;
   choose_pages();
@@ -170,6 +169,12 @@ shm::Segment Run::make_arena(const LaneSpec& lane) const {
   return arena;
 }
 
+shm::Segment Run::make_journal(const LaneSpec& lane) {
+  shm::Segment journal = shm::Segment::create(shm::Segment::Sharing::shared, JournalView::bytes(lane), "journal");
+  journal.commit(0, journal.size());
+  return journal;
+}
+
 // Workers lock what they map themselves: a lock is a process's own.
 void Run::lock_memory() const {
   std::vector<const shm::Segment*> segments = memory_->segments();
@@ -190,6 +195,7 @@ void Run::make_memory() {
       memory_->bells[lane.lane] = std::move(bell);
     }
     memory_->arenas[lane.lane] = make_arena(lane);
+    if (lane.journal) memory_->journals[lane.lane] = make_journal(lane);
     controls_.push_back(Control::create(lane));
   }
   for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {

@@ -62,22 +62,27 @@ void Run::supervise() {
 void Run::start_lanes() {
   lanes_[kMainLane].running = false;  // it has its own thread, and main_done_
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
-    try {
-      if (plan_.lanes[lane].mode == Mode::thread) {
-        build_thread_lane(lane);
-      } else {
-        std::vector<int> descriptors = memory_->descriptors(plan_.lanes[lane]);
-        descriptors.insert(descriptors.begin(), controls_[lane].segment().fd());
-        lanes_[lane].child = spawn_worker(options_.worker_executable, elements_of(lane), descriptors);
-      }
-    } catch (const std::exception& error) {
-      lanes_[lane].running = false;
-      mark_terminated(lane);
-      add_error(std::current_exception(), error.what());
-      request_stop(options_.stop_timeout);
-    }
+    start_lane(lane);
   }
   start_crews();
+}
+
+void Run::start_lane(std::uint32_t lane) {
+  try {
+    if (plan_.lanes[lane].mode == Mode::thread) {
+      build_thread_lane(lane);
+    } else {
+      std::vector<int> descriptors = memory_->descriptors(plan_.lanes[lane]);
+      descriptors.insert(descriptors.begin(), controls_[lane].segment().fd());
+      lanes_[lane].start_by = shm::deadline_after(options_.start_timeout);
+      lanes_[lane].child = spawn_worker(options_.worker_executable, elements_of(lane), descriptors);
+    }
+  } catch (const std::exception& error) {
+    lanes_[lane].running = false;
+    mark_terminated(lane);
+    add_error(std::current_exception(), error.what());
+    request_stop(options_.stop_timeout);
+  }
 }
 
 void Run::build_thread_lane(std::uint32_t lane) {
@@ -212,6 +217,7 @@ void Run::poll_once() {
   }
   for (Lane* lane : heavy) start_crew({lane});
   for (std::uint32_t lane : ended) on_lane_ended(lane);
+  restart_those_due();
   watch_crews();
   // SYNC error.record (acquire): collect_error reads it
   if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
@@ -226,20 +232,25 @@ int Run::poll_timeout() const {
     std::scoped_lock lock(mutex_);
     next = stop_deadline_;
   }
-  bool starting = false;
-  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane)
-    starting |= lanes_[lane].running &&
-                controls_[lane].header().state.load(std::memory_order_relaxed) == LaneState::created;
-  if (starting) {
-    if (start_deadline_ && (!next || *start_deadline_ < *next)) next = start_deadline_;
+  const auto not_after = [&](const shm::Deadline& deadline) {
+    if (deadline && (!next || *deadline < *next)) next = deadline;
+  };
+  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
+    const LaneRun& run = lanes_[lane];
+    not_after(run.restart_at);
+    if (is_starting(lane)) not_after(run.start_by);
   }
   if (watching_.load(std::memory_order_relaxed)) {
-    const auto soon = shm::Clock::now() + std::chrono::milliseconds(10);
-    if (!next || soon < *next) next = soon;
+    not_after(shm::Clock::now() + std::chrono::milliseconds(10));
   }
   if (!next || !lanes_running()) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - shm::Clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
+}
+
+bool Run::is_starting(std::uint32_t lane) const noexcept {
+  return lanes_[lane].running && !lanes_[lane].restart_at &&
+         controls_[lane].header().state.load(std::memory_order_relaxed) == LaneState::created;
 }
 
 void Run::on_child_ended(std::uint32_t lane) {
@@ -247,12 +258,14 @@ void Run::on_child_ended(std::uint32_t lane) {
   int status = 0;
   rusage usage{};
   const pid_t reaped = ::wait4(run.child.pid, &status, 0, &usage);
-  run.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  run.cpu_seconds += seconds(usage.ru_utime) + seconds(usage.ru_stime);
   ::close(run.child.pidfd);
   run.child.pidfd = -1;
+  if (reaped != run.child.pid) status = kNoStatus;
+  if (begin_restart(lane, status)) return;
   run.running = false;
   mark_terminated(lane);
-  judge_child(lane, reaped == run.child.pid ? status : kNoStatus);
+  judge_child(lane, status);
 }
 
 void Run::judge_child(std::uint32_t lane, int status) {
@@ -358,10 +371,9 @@ void Run::check_deadlines() {
     stop_due = stop_deadline_ && now >= *stop_deadline_;
   }
   if (stop_due) kill_lanes();
-  if (!start_deadline_ || now < *start_deadline_) return;
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
-    if (!lanes_[lane].running || lanes_[lane].killed) continue;
-    if (controls_[lane].header().state.load(std::memory_order_relaxed) != LaneState::created) continue;
+    if (!is_starting(lane) || lanes_[lane].killed) continue;
+    if (!lanes_[lane].start_by || now < *lanes_[lane].start_by) continue;
     const StartError error("the worker process of '" + elements_of(lane) + "' (pid " +
                            std::to_string(lanes_[lane].child.pid) +
                            ") has not attached in time; its main() has to begin with weir::worker_main(argc, argv);");

@@ -15,6 +15,7 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
       stop_{&control.stop, lane.bell()},
       shutdown_{&control.shutdown, lane.bell()} {
   context_.worker_ = this;
+  context_.journalled_ = lane.journal() != nullptr;
   context_.name_ = spec.element;
   context_.sink_pad_names_ = spec.sink_pads;
   context_.source_pad_names_ = spec.source_pads;
@@ -41,6 +42,13 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
     if (i < spec.source_pads.size()) outlet.eos_count = &control.pads_at_eos;
     outlets_.push_back(&outlet);
     context_.outqs_.emplace_back(&outlet, pad);
+  }
+  if (Journal* journal = lane.journal()) {
+    journal->bind(inlets_, outlets_);
+    polls_ = journal->polls_committed();
+    for (const Outlet* outlet : outlets_)
+      if (outlet->eos_count && outlet->eos_put()) outlet->eos_count->fetch_add(1, std::memory_order_relaxed);
+    context_.finished_ = journal->finished();
   }
 }
 
@@ -146,6 +154,54 @@ bool Worker::abandoned() const noexcept {
          std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put() || outlet->abandoned(); });
 }
 
+inline bool Worker::goes_on(std::uint64_t before) const noexcept {
+  return !lane_.attention() && lane_.progress() != before && !context_.finished_ && !interrupted();
+}
+
+// The polls of a burst take effect together. None of them may wait but the first: another begins only where there is
+// something to take and room to put it. What one needs beyond that undoes the burst, and each poll is done by itself.
+// Bursts begin short, so that a worker that is killed again and again still gets on, and grow with each commit.
+void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
+  Journal& journal = *lane_.journal();
+  const auto can_go_on = [&] {
+    return std::ranges::all_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }) && outlets_have_room();
+  };
+  const auto burst = [&](unsigned most) {
+    do {
+      before = lane_.progress();
+      journal.begin_poll();
+      spec_.function(context_);
+      journal.end_poll();
+      ++n;
+    } while (journal.polls() < most && goes_on(before) && can_go_on());
+  };
+  try {
+    try {
+      burst(journal_burst_);
+      journal_burst_ = std::min(2 * journal_burst_, Burst::kMost);
+    } catch (const BurstTooLong&) {
+      undo();
+      journal_burst_ = 1;
+      burst(1);
+    }
+  } catch (...) {  // the run is stopping, or the poll has thrown: it has not been
+    undo();
+    throw;
+  }
+  journal.commit(context_.finished_);
+}
+
+void Worker::undo() {
+  lane_.journal()->roll_back();
+  context_.finished_ = lane_.journal()->finished();
+}
+
+void* Worker::journalled_state(std::size_t bytes, std::uint64_t type, bool& fresh) {
+  const Journal::State state = lane_.journal()->state(bytes, type);
+  fresh = state.fresh;
+  return state.place;
+}
+
 // Polls the element's function again and again as long as all it meets is everyday: it got on, there is room, no
 // stream has ended. What else there may be is looked at once, at the end.
 Poll Worker::call() {
@@ -156,12 +212,13 @@ Poll Worker::call() {
   unsigned n = 0;
   const unsigned most = shared ? burst_.polls() : 64;
   try {
-    do {
-      before = lane_.progress();
-      spec_.function(context_);
-      ++n;
-    } while (n < most && !lane_.attention() && lane_.progress() != before && !context_.finished_ && !interrupted() &&
-             (!shared || outlets_have_room()));
+    if (lane_.journal()) poll_in_journal(n, before);
+    else
+      do {
+        before = lane_.progress();
+        spec_.function(context_);
+        ++n;
+      } while (n < most && goes_on(before) && (!shared || outlets_have_room()));
   } catch (const Interrupted&) {
     // stopped while it waited; poll() sees the event
   } catch (const std::exception& error) {
@@ -215,6 +272,7 @@ bool Worker::flush(Outlet& outlet) {
 bool Worker::settle() {
   for (Outlet* outlet : outlets_)
     if (!flush(*outlet)) return false;
+  if (Journal* journal = lane_.journal()) journal->commit(true);
   terminate();
   return true;
 }
@@ -243,6 +301,8 @@ bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> tim
     return false;
   }
   const auto leave = [&] { return stopped() || abandoned() || (spec_.is_source && lane_.end_of_stream_requested()); };
+  for (const Inlet* inlet : inlets_)
+    if (!inlet->has_frame()) inlet->refuse_too_much();
   lane_.wait([&] { return ready() || leave(); }, deadline);
   if (ready()) return true;
   lane_.note_timeout();
@@ -313,6 +373,16 @@ const SharedBlock& WorkerContext::shm(std::string_view name) const {
   }
   throw Error("element '" + name_ + "': nothing is shared under '" + std::string(name) + "'; there is: " +
               (list.empty() ? "nothing" : list));
+}
+
+void* WorkerContext::journalled_state(std::size_t bytes, std::uint64_t type, bool& fresh) {
+  return worker_->journalled_state(bytes, type, fresh);
+}
+
+void WorkerContext::throw_state_not_copyable(const std::type_info& type) const {
+  throw Error("element '" + name_ + "' keeps a state of type " + demangle(type.name()) +
+              ", which can't be kept for the next process when this one dies: make it trivially copyable, "
+              "aligned to 64 bytes at most, or leave restart= out");
 }
 
 void WorkerContext::throw_state_type(const std::type_info& wanted) const {

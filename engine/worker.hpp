@@ -36,9 +36,14 @@ class Worker final : public Task {
   // For WorkerContext.
   std::optional<WorkerContext::PadFrame> get_any(std::optional<std::chrono::nanoseconds> timeout);
   std::optional<std::vector<Frame>> get_each(std::optional<std::chrono::nanoseconds> timeout);
+  /// Where the lane keeps a journal: the worker's state in it.
+  void* journalled_state(std::size_t bytes, std::uint64_t type, bool& fresh);
 
  private:
   Poll call();
+  void poll_in_journal(unsigned& n, std::uint64_t& before);
+  void undo();
+  [[nodiscard]] bool goes_on(std::uint64_t before) const noexcept;
   void prepare_call() noexcept;
   [[nodiscard]] Poll judge_idle();
   [[nodiscard]] bool found_full() const noexcept;
@@ -68,6 +73,7 @@ class Worker final : public Task {
   std::uint64_t polls_ = 0;
   std::uint32_t origin_ = 0;  // of the last frame taken
   Burst burst_;
+  unsigned journal_burst_ = 1;  // polls until a commit, at most
   bool winding_up_ = false;
   bool fed_by_hand_ = false;  // such a worker lives until the element, or the end of the run, closes its queues
 };

@@ -31,6 +31,30 @@ constexpr std::size_t kStepBytes = 256 << 10;    // what growing commits, so tha
 constexpr std::size_t kLargestChunk = 64 << 20;  // what a size sets aside at most, so that room is left for others
 constexpr std::size_t kEnough = 8;               // blocks; from there on one more is little beside what there is
 
+/// Each run of blocks that the segment's own tables tell of, as far as they can be believed.
+template <class Visit>
+void for_each_chunk(const Segment& segment, Visit&& visit) {
+  const auto& header = *segment.at<ArenaHeader>(0);
+  // SYNC arena.chunk (acquire): pairs with the release in Arena::begin_chunk.
+  const auto chunks = std::min<std::size_t>(header.chunks.load(std::memory_order_acquire), ArenaHeader::kMaxChunks);
+  for (std::size_t i = 0; i < chunks; ++i) {
+    ArenaChunk chunk{header.chunk[i].offset, header.chunk[i].stride};
+    // SYNC arena.chunk (acquire): pairs with the release in Arena::grow.
+    chunk.count = std::atomic_ref(const_cast<std::uint64_t&>(header.chunk[i].count)).load(std::memory_order_acquire);
+    if (chunk.stride < sizeof(BlockHeader) || chunk.stride % kLine != 0 || chunk.offset % kLine != 0 ||
+        chunk.offset > segment.size() || chunk.count > (segment.size() - chunk.offset) / chunk.stride)
+      continue;  // scribbled over: nothing there can be believed
+    visit(chunk);
+  }
+}
+
+template <class Visit>
+void for_each_block(const Segment& segment, Visit&& visit) noexcept {
+  for_each_chunk(segment, [&](const ArenaChunk& chunk) {
+    for (std::uint64_t i = 0; i < chunk.count; ++i) visit(*segment.at<BlockHeader>(chunk.offset + i * chunk.stride));
+  });
+}
+
 std::size_t blocks_a_step(std::size_t stride) noexcept { return std::max<std::size_t>(1, kStepBytes / stride); }
 
 }  // namespace
@@ -48,7 +72,19 @@ Segment create_arena(Segment::Sharing sharing, std::size_t limit, std::uint32_t 
 }
 
 Arena::Arena(const Segment& segment, std::uint32_t lane, std::size_t prefaulted)
-    : segment_(segment), lane_(lane), used_(sizeof(ArenaHeader)), prefaulted_(prefaulted), classes_(160) {}
+    : segment_(segment), lane_(lane), used_(sizeof(ArenaHeader)), prefaulted_(prefaulted), classes_(160) {
+  take_over();
+}
+
+// The blocks that were made whole. Where the lender before had set more aside, that is not used.
+void Arena::take_over() {
+  for_each_chunk(segment_, [&](const ArenaChunk& chunk) {
+    used_ = std::max(used_, chunk.offset + chunk.count * chunk.stride);
+    SizeClass& c = classes_[size_class_of(chunk.stride - sizeof(BlockHeader)).index];
+    c.payload_bytes = chunk.stride - sizeof(BlockHeader);
+    for (std::uint64_t i = 0; i < chunk.count; ++i) c.blocks.push_back(chunk.offset + i * chunk.stride);
+  });
+}
 
 BlockHeader* Arena::lend(std::size_t bytes) {
   if (bytes > segment_.size())
@@ -62,8 +98,17 @@ BlockHeader* Arena::lend(std::size_t bytes) {
     size_class.payload_bytes = size.bytes;
     block = find_or_make(size_class);
   }
-  block->shares.store(1, std::memory_order_relaxed);  // nobody else knows the block until its frame is published
+  note_lending(*block);
   return block;
+}
+
+// Nobody else knows the block until its frame is published. In which burst it is lent is noted before it counts as lent,
+// so that one who finds it after a death of this lane can tell whether it was meant to be.
+void Arena::note_lending(BlockHeader& block) noexcept {
+  if (burst_ != 0) block.lent_in.store(burst_, std::memory_order_relaxed);
+  const std::uint64_t lendings = block.shares.load(std::memory_order_relaxed) & ~detail::Shares::kHeld;
+  // SYNC block.lent (release): the burst is noted; pairs with the acquire in take_back_lent.
+  block.shares.store(lendings + detail::Shares::kOneLending + detail::Shares::kCounted, std::memory_order_release);
 }
 
 // A few looks round the window; then one block more, so that a lane that holds ever more does not look at all it holds
@@ -106,7 +151,7 @@ BlockHeader* Arena::free_at(std::uint64_t offset) const noexcept {
   BlockHeader* block = header_at(offset);
   // SYNC block.drop (acquire): pairs with the release of the last share in Frame::drop_shares; whoever read the
   // block has finished with it.
-  return block->shares.load(std::memory_order_acquire) == 0 ? block : nullptr;
+  return (block->shares.load(std::memory_order_acquire) & detail::Shares::kHeld) == 0 ? block : nullptr;
 }
 
 BlockHeader* Arena::look(SizeClass& c, std::size_t looks) noexcept {
@@ -156,7 +201,6 @@ void Arena::grow(SizeClass& c) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t offset = first + i * chunk.stride;
     auto* block = new (segment_.data() + offset) BlockHeader;
-    block->lender = lane_;
     block->ref = make_ref(lane_, offset);
     block->capacity = c.payload_bytes;
     c.blocks.push_back(offset);
@@ -194,21 +238,21 @@ std::size_t Arena::blocks() const noexcept {
 }
 
 std::size_t blocks_lent(const Segment& segment) noexcept {
-  const auto& header = *segment.at<const ArenaHeader>(0);
   std::size_t lent = 0;
-  // SYNC arena.chunk (acquire): pairs with the release in Arena::begin_chunk.
-  const auto chunks = std::min<std::size_t>(header.chunks.load(std::memory_order_acquire), ArenaHeader::kMaxChunks);
-  for (std::size_t i = 0; i < chunks; ++i) {
-    ArenaChunk chunk{header.chunk[i].offset, header.chunk[i].stride};
-    // SYNC arena.chunk (acquire): pairs with the release in Arena::grow.
-    chunk.count = std::atomic_ref(const_cast<std::uint64_t&>(header.chunk[i].count)).load(std::memory_order_acquire);
-    if (chunk.stride < sizeof(BlockHeader) || chunk.stride % kLine != 0 || chunk.offset % kLine != 0 ||
-        chunk.offset > segment.size() || chunk.count > (segment.size() - chunk.offset) / chunk.stride)
-      continue;  // scribbled over: nothing there can be believed
-    for (std::size_t b = 0; b < chunk.count; ++b)
-      lent += segment.at<BlockHeader>(chunk.offset + b * chunk.stride)->shares.load(std::memory_order_relaxed) != 0;
-  }
+  for_each_block(segment, [&](const BlockHeader& block) {
+    lent += (block.shares.load(std::memory_order_relaxed) & detail::Shares::kHeld) != 0;
+  });
   return lent;
+}
+
+// Nobody else knows these blocks: what was to tell of them was never published.
+void take_back_lent(const Segment& segment, std::uint64_t burst) noexcept {
+  for_each_block(segment, [&](BlockHeader& block) {
+    // SYNC block.lent (acquire): pairs with the release in Arena::note_lending.
+    const std::uint64_t word = block.shares.load(std::memory_order_acquire);
+    if (block.lent_in.load(std::memory_order_relaxed) != burst) return;
+    block.shares.store(word & ~detail::Shares::kHeld, std::memory_order_relaxed);
+  });
 }
 
 void ArenaTable::set(std::uint32_t lane, const Segment& segment) {

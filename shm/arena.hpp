@@ -21,8 +21,8 @@ namespace weir::shm {
 
 class Arena final : public detail::Lender {
  public:
-  /// Lends from a segment that create_arena made and nobody lends from yet; it has to outlive the arena. Its first
-  /// `prefaulted` bytes have pages.
+  /// Lends from a segment that create_arena made and nobody else lends from: what a lender before it, which is gone,
+  /// has made is taken over. The segment has to outlive the arena. Its first `prefaulted` bytes have pages.
   Arena(const Segment& segment, std::uint32_t lane, std::size_t prefaulted = 0);
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -34,6 +34,8 @@ class Arena final : public detail::Lender {
     if (low_) prepare_more();
   }
   [[nodiscard]] std::size_t blocks() const noexcept;
+  /// What is lent from now on is noted as lent in this burst (engine/journal.hpp).
+  void set_burst(std::uint64_t burst) noexcept { burst_ = burst; }
 
  private:
   struct SizeClass {
@@ -48,6 +50,8 @@ class Arena final : public detail::Lender {
   [[nodiscard]] detail::BlockHeader* header_at(std::uint64_t offset) const noexcept {
     return segment_.at<detail::BlockHeader>(offset);
   }
+  void take_over();
+  void note_lending(detail::BlockHeader& block) noexcept;
   detail::BlockHeader* find_warm(SizeClass& size_class) noexcept;
   detail::BlockHeader* find_or_make(SizeClass& size_class);
   detail::BlockHeader* find_any(SizeClass& size_class) noexcept;
@@ -63,6 +67,7 @@ class Arena final : public detail::Lender {
   std::uint32_t lane_;
   std::uint64_t used_;       // bytes given to chunks
   std::uint64_t prefaulted_; // bytes that need not be committed
+  std::uint64_t burst_ = 0;  // 0: nobody keeps a journal
   SizeClass* low_ = nullptr; // one that had to use its last block
   std::vector<SizeClass> classes_;
 };
@@ -76,6 +81,9 @@ class Arena final : public detail::Lender {
 /// Blocks of an arena that somebody still has a share of; reads the segment's own tables, checked.
 [[nodiscard]] std::size_t blocks_lent(const Segment& segment) noexcept;
 
+/// Takes back the blocks that a lender who is dead, or undoes what it did, has lent in this burst.
+void take_back_lent(const Segment& segment, std::uint64_t burst) noexcept;
+
 /// Segment and offset ↔ BlockRef.
 [[nodiscard]] constexpr detail::BlockRef make_ref(std::uint32_t lane, std::uint64_t offset) noexcept {
   return (static_cast<std::uint64_t>(lane) + 1) << 48 | offset;
@@ -83,7 +91,7 @@ class Arena final : public detail::Lender {
 [[nodiscard]] constexpr std::uint32_t lane_of(detail::BlockRef ref) noexcept {
   return static_cast<std::uint32_t>(ref >> 48) - 1;
 }
-[[nodiscard]] constexpr std::uint64_t offset_of(detail::BlockRef ref) noexcept { return ref & ((1ull << 48) - 1); }
+[[nodiscard]] constexpr std::uint64_t offset_of(detail::BlockRef ref) noexcept { return ref & ((1ull << 48) - 64); }
 
 /// Every arena that this process maps, by lane: turns a BlockRef from a ring into a pointer, checked.
 class ArenaTable {
@@ -95,7 +103,7 @@ class ArenaTable {
     if (lane >= views_.size()) return nullptr;
     const View view = views_[lane];
     const std::uint64_t offset = offset_of(ref);
-    if (offset % kLine != 0 || offset < sizeof(ArenaHeader) || offset > view.bytes) return nullptr;
+    if (!detail::Shares::is_sound(ref) || offset < sizeof(ArenaHeader) || offset > view.bytes) return nullptr;
     const std::uint64_t room = view.bytes - offset;
     if (room < sizeof(detail::BlockHeader) || bytes > room - sizeof(detail::BlockHeader)) return nullptr;
     return reinterpret_cast<detail::BlockHeader*>(view.data + offset);

@@ -56,6 +56,15 @@ class RingWriter {
     // SYNC ring.publish (release): the frame is readable; pairs with the acquire in RingReader.
     std::atomic_ref(slot.home).store(++pos_, std::memory_order_release);
   }
+  /// Lays a frame where it will be readable once somebody has stamped it (engine/journal.hpp); needs has_room().
+  void lay(const detail::Descriptor& frame) noexcept {
+    detail::DescriptorCopy::all_but_home(slots_[pos_++ & mask_], frame);
+  }
+  /// Goes on at `pos`, where another writer has ended.
+  void resume(std::uint64_t pos) noexcept {
+    pos_ = pos;
+    head_seen_ = header_->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire): as in has_room
+  }
   void close() noexcept {
     // SYNC ring.close (release): everything put before is readable by whoever sees the position.
     header_->closed_at.store(pos_, std::memory_order_release);
@@ -109,6 +118,10 @@ class RingReader {
     header_->head.store(pos_, std::memory_order_release);
     return true;
   }
+  /// Goes on at `pos`, where another reader has ended; everything below was released.
+  void resume(std::uint64_t pos) noexcept { pos_ = released_ = pos; }
+  /// Everything taken was released by other means (engine/journal.hpp).
+  void note_released() noexcept { released_ = pos_; }
   /// The producer has ended and everything it put was taken.
   [[nodiscard]] bool drained() const noexcept {
     // SYNC ring.close (acquire): pairs with RingWriter::close; what was put before is visible, so equal means all.
@@ -120,6 +133,7 @@ class RingReader {
   }
   void count_samples(std::uint64_t n) noexcept { samples_ += n; }
   [[nodiscard]] std::uint64_t taken() const noexcept { return pos_; }
+  [[nodiscard]] std::uint64_t unreleased() const noexcept { return pos_ - released_; }
   [[nodiscard]] std::uint64_t samples() const noexcept { return samples_; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   [[nodiscard]] std::size_t size_approx() const noexcept {

@@ -157,8 +157,8 @@ TEST_P(Arenas, OfTwoLanesAreToldApart) {
   BlockHeader* x = a.lend(100);
   BlockHeader* y = b.lend(100);
   EXPECT_NE(x->ref, y->ref);
-  EXPECT_EQ(x->lender, 0u);
-  EXPECT_EQ(y->lender, 7u);
+  EXPECT_EQ(lane_of(x->ref), 0u);
+  EXPECT_EQ(lane_of(y->ref), 7u);
   EXPECT_EQ(table.resolve(x->ref, 100), x);
   EXPECT_EQ(table.resolve(y->ref, 100), y);
   EXPECT_EQ(blocks_lent(first), 1u);
@@ -180,7 +180,8 @@ TEST_P(Arenas, AreFoundOnlyInsideTheirSegments) {
   EXPECT_TRUE(resolves(first, 0));
   EXPECT_FALSE(resolves(first - kLine, 0)) << "that is the arena's own header";
   EXPECT_FALSE(resolves(0, 0));
-  EXPECT_FALSE(resolves(first + 8, 0)) << "no block starts there";
+  EXPECT_TRUE(resolves(first + detail::Shares::kMarks, 0)) << "by its last mark";
+  EXPECT_FALSE(resolves(first + detail::Shares::kMarks + 1, 0)) << "there is no such mark";
   EXPECT_TRUE(resolves(first, last - first));
   EXPECT_FALSE(resolves(first, last - first + 1)) << "the payload's last byte lies outside";
   EXPECT_TRUE(resolves(last, 0));

@@ -21,6 +21,7 @@
 #include "weir/frame.hpp"
 #include "weir/pad.hpp"
 #include "weir/placement.hpp"
+#include "weir/restart.hpp"
 
 namespace weir {
 
@@ -47,6 +48,11 @@ struct ElementOptions {
   std::optional<Wait> wait = {};              ///< overrides the pipeline's
   Cpus cpu = {};                              ///< the thread or process runs on these only
   int realtime = 0;                           ///< 1…99: SCHED_FIFO with this priority; 0: as the program
+  // Of its worker's process, which has to be its own.
+  Restart restart = Restart::never;           ///< what becomes of it when it dies
+  std::size_t restart_budget = 10;            ///< how often in a run at most; then the run fails
+  /// The pause before a restart; twice the last one, up to 1 s, where the worker has not got on since.
+  std::chrono::nanoseconds restart_backoff = std::chrono::milliseconds(10);
 };
 
 namespace engine {

@@ -126,9 +126,10 @@ class WEIR_API Frame {
     }
     return *this;
   }
-  /// Shares the payload and the metadata.
-  Frame(const Frame& other) noexcept : d_(other.d_) { share(); }
-  Frame& operator=(const Frame& other) noexcept {
+  /// Shares the payload and the metadata. In a worker that may be restarted, a copy of a frame that came from a queue
+  /// gets a payload of its own; there this may throw MemoryError.
+  Frame(const Frame& other) : d_(other.d_) { share(); }
+  Frame& operator=(const Frame& other) {
     if (this != &other) *this = Frame(other);
     return *this;
   }
@@ -278,7 +279,9 @@ class WEIR_API Frame {
   /// Whether another frame shares the payload.
   [[nodiscard]] bool is_shared() const noexcept {
     // SYNC block.drop (acquire): seeing one share, what the droppers of the others read is over before we write.
-    return d_.home != 0 && header()->shares.load(std::memory_order_acquire) > 1;
+    if (d_.home == 0) return false;
+    const std::uint64_t held = header()->shares.load(std::memory_order_acquire) & detail::Shares::kHeld;
+    return held != (d_.kind == detail::Payload::block ? detail::Shares::of(d_.block.ref) : 1);
   }
 
  private:
@@ -291,8 +294,10 @@ class WEIR_API Frame {
     return d_.kind == detail::Payload::block || d_.kind == detail::Payload::heap;
   }
   [[nodiscard]] bool must_copy() const noexcept {
-    return is_shared() || (d_.kind == detail::Payload::object &&
-                           static_cast<const detail::ObjectHeader*>(header())->object_type->read_only);
+    if (is_shared()) return true;
+    if (d_.kind == detail::Payload::block) return detail::Shares::is_marked(d_.block.ref) && detail::journal_keeper();
+    return d_.kind == detail::Payload::object &&
+           static_cast<const detail::ObjectHeader*>(header())->object_type->read_only;
   }
   void set_flag(detail::Flag flag, bool on) noexcept {
     d_.flags = static_cast<std::uint8_t>(on ? d_.flags | flag : d_.flags & ~flag);
@@ -301,15 +306,16 @@ class WEIR_API Frame {
   void drop() noexcept {
     if (d_.home | d_.metadata) drop_shares();
   }
-  void share() noexcept {
+  void share() {
     if (d_.home | d_.metadata) add_shares();
   }
   void drop_shares() noexcept;
-  void add_shares() noexcept;
+  void add_shares();
+  void copy_block();
   void adopt_object(detail::ObjectHeader* object) const noexcept;
   void adopt_block(TypeId type, std::size_t item_bytes, std::size_t count);
   void unshare();
-  [[nodiscard]] Frame without_payload() const noexcept;
+  [[nodiscard]] Frame without_payload() const;
   [[nodiscard]] const void* const_items(TypeId type, const std::type_info& info, std::size_t item_bytes) const {
     if (d_.type != static_cast<std::uint32_t>(type) || (d_.flags & detail::kEncoded)) throw_type(type);
     if (d_.kind == detail::Payload::scalar) return d_.scalar;

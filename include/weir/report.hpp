@@ -49,6 +49,15 @@ struct LinkReport {
   [[nodiscard]] bool balances() const noexcept { return produced == delivered + dropped + left; }
 };
 
+/// A worker's process that died, and in whose place another was started.
+struct RestartReport {
+  pid_t pid = 0;
+  int signal = 0;       ///< 0: it exited by itself
+  int exit_status = 0;
+  std::string error;    ///< the exception that left its poll, if it died of one
+  double seconds = 0;   ///< from start()
+};
+
 struct ElementReport {
   std::string name;
   std::string type;
@@ -58,6 +67,7 @@ struct ElementReport {
   std::uint64_t polls = 0;  ///< polls of its worker
   bool ended = false;       ///< by itself
   bool killed = false;      ///< because it did not come back by the deadline
+  std::vector<RestartReport> restarts;  ///< in their order
 };
 
 struct LaneReport {

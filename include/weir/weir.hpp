@@ -18,6 +18,7 @@
 #include "weir/queue.hpp"
 #include "weir/registry.hpp"
 #include "weir/report.hpp"
+#include "weir/restart.hpp"
 #include "weir/sinks.hpp"
 #include "weir/sources.hpp"
 #include "weir/transforms.hpp"

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -76,9 +77,19 @@ class WEIR_API WorkerContext {
   }
 
   /// The worker's own state, made at the first call from the given arguments and kept until the worker ends; it
-  /// is destroyed by the lane that polls. One type per worker.
+  /// is destroyed by the lane that polls. One type per worker. Where the worker may be restarted with its state, that
+  /// is trivially copyable, and lies elsewhere at each poll: ask for it in each; throws Error otherwise.
   template <class T, class... Args>
   [[nodiscard]] T& state(Args&&... args) {
+    if (journalled_) [[unlikely]] {
+      if constexpr (std::is_trivially_copyable_v<T> && alignof(T) <= 64) {
+        bool fresh = false;
+        void* place = journalled_state(sizeof(T), static_cast<std::uint64_t>(type_id<T>()), fresh);
+        return fresh ? *new (place) T(std::forward<Args>(args)...) : *std::launder(static_cast<T*>(place));
+      } else {
+        throw_state_not_copyable(typeid(T));
+      }
+    }
     if (!state_) {
       state_ = std::shared_ptr<void>(new T(std::forward<Args>(args)...), [](void* p) { delete static_cast<T*>(p); });
       state_type_ = &typeid(T);
@@ -108,6 +119,8 @@ class WEIR_API WorkerContext {
   [[noreturn]] QueueReader& refuse_inq() const;
   [[noreturn]] QueueWriter& refuse_outq() const;
   [[noreturn]] void throw_state_type(const std::type_info& wanted) const;
+  [[noreturn]] void throw_state_not_copyable(const std::type_info& type) const;
+  [[nodiscard]] void* journalled_state(std::size_t bytes, std::uint64_t type, bool& fresh);
 
   engine::Worker* worker_ = nullptr;
   std::string name_;
@@ -120,6 +133,7 @@ class WEIR_API WorkerContext {
   std::shared_ptr<void> state_;
   const std::type_info* state_type_ = nullptr;
   bool finished_ = false;
+  bool journalled_ = false;  // the state lies in shared memory
 };
 
 }  // namespace weir

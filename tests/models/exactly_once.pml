@@ -1,5 +1,5 @@
-/* The exactly-once commit: a design that the engine does not have yet. A worker takes from a ring, keeps a state, puts
- * on two rings, and may be killed between any two steps, during its recovery as well; another is started in its place.
+/* The exactly-once commit (engine/journal.cpp): a worker takes from a ring, keeps a state, puts on two rings, and may be
+ * killed between any two steps, during its recovery as well; another is started in its place.
  *
  * What a burst of polls took, what it put and its state take effect by one store, of the commit word. Before it, the
  * burst has written only what nobody looks at: slots without stamps, the state's other copy, the other record. After
@@ -8,7 +8,8 @@
  * that is not.
  *
  * A share of a block is a set of bits, all of them when it is lent; sharing splits the set and touches no memory. Each
- * bit is cleared once a lending, whose number lies in the same word, so dropping it again does nothing.
+ * bit is cleared once a lending, whose number lies in the same word, so dropping it again does nothing. (The engine is
+ * simpler: one bit is one share, and a worker that would split one copies the block into one of its own.)
  *
  * Memory is sequentially consistent here: what recovery reads was stored by a process that is dead, whose stores are
  * all there, up to the instruction where it was killed; what the neighbours read is published as

@@ -43,6 +43,17 @@ ordered_json bottleneck_json(const std::optional<Bottleneck>& bottleneck) {
           {"waited", bottleneck->waited}};
 }
 
+ordered_json restarts_json(const std::vector<RestartReport>& restarts) {
+  ordered_json json = ordered_json::array();
+  for (const RestartReport& restart : restarts)
+    json.push_back({{"pid", restart.pid},
+                    {"signal", restart.signal},
+                    {"exit_status", restart.exit_status},
+                    {"error", restart.error},
+                    {"seconds", restart.seconds}});
+  return json;
+}
+
 ordered_json element_json(const ElementReport& element, const std::string& type) {
   return {{"name", element.name},
           {"type", type},
@@ -51,7 +62,8 @@ ordered_json element_json(const ElementReport& element, const std::string& type)
           {"pid", element.pid > 0 ? ordered_json(element.pid) : ordered_json(nullptr)},
           {"polls", element.polls},
           {"ended", element.ended},
-          {"killed", element.killed}};
+          {"killed", element.killed},
+          {"restarts", restarts_json(element.restarts)}};
 }
 
 ordered_json run_json(const RunRecord& record, const std::unordered_map<std::string, std::string>& types) {

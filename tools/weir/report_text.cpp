@@ -28,6 +28,8 @@ std::string shown(const Measure& measure, const std::optional<Spread>& spread) {
          scaled(spread->max, scale) + ")";
 }
 
+std::string times(std::size_t n) { return n == 1 ? "once" : std::to_string(n) + " times"; }
+
 std::string lanes_table(const Report& report) {
   Table table({{"lane"}, {"CPU time", Align::right}, {"sleeps", Align::right}, {"elements"}});
   for (const LaneReport& lane : report.lanes) {
@@ -35,6 +37,7 @@ std::string lanes_table(const Report& report) {
     for (const ElementReport& element : report.elements) {
       if (element.lane != lane.name) continue;
       elements += (elements.empty() ? "" : ", ") + element.name + (element.killed ? " (killed)" : "");
+      if (!element.restarts.empty()) elements += " (restarted " + times(element.restarts.size()) + ")";
     }
     table.add({lane.name, with_unit(lane.cpu_seconds, scale_of_seconds(lane.cpu_seconds)),
                with_commas(lane.parks), elements.empty() ? "-" : elements});

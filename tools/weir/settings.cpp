@@ -60,6 +60,9 @@ void put_common(ElementOptions& options, const std::string& name, const weir::Va
   if (name == "wait") options.wait = wait_from(text_of(value));
   if (name == "cpu") options.cpu = cpus_from(text_of(value));
   if (name == "realtime") options.realtime = static_cast<int>(count_of(value));
+  if (name == "restart") options.restart = *restart_from(text_of(value));
+  if (name == "restart_budget") options.restart_budget = count_of(value);
+  if (name == "restart_backoff") options.restart_backoff = time_from(text_of(value));
 }
 
 void put_option(Options& options, const std::string& name, const weir::Value& value) {
@@ -129,7 +132,22 @@ const std::vector<Parameter>& common_parameters() {
        .help = "SCHED_FIFO priority of its lane; 0: none",
        .fallback = std::int64_t{0},
        .min = 0,
-       .max = 99}};
+       .max = 99},
+      {.name = "restart",
+       .type = ParameterType::text,
+       .help = "whether another process takes the place of its worker's that has died",
+       .fallback = std::string(to_string(ElementOptions{}.restart)),
+       .choices = {"never", "on_failure", "always"}},
+      {.name = "restart_budget",
+       .type = ParameterType::integer,
+       .help = "how often at most in a run; then the run fails",
+       .fallback = static_cast<std::int64_t>(ElementOptions{}.restart_budget),
+       .min = 0,
+       .max = 1'000'000'000},
+      {.name = "restart_backoff",
+       .type = ParameterType::text,
+       .help = "pause before a restart, such as 10ms; doubled, up to 1s, while the worker does not get on",
+       .fallback = std::string("10ms")}};
   return parameters;
 }
 

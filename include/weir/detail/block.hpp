@@ -1,14 +1,20 @@
 // The header in front of every payload block, and the 64-byte descriptor that names one. Both may lie in
 // shared memory: trivially copyable, fixed in size, and never trusted by whoever reads them there.
 //
-// A block is returned by its count of shares reaching 0, wait-free and from any process; its lender finds it
-// free the next time it comes round (shm/arena.hpp). Nothing is linked, so nothing can be half linked.
+// A block is returned by its last share being dropped, wait-free and from any process; its lender finds it free the
+// next time it comes round (shm/arena.hpp). Nothing is linked, so nothing can be half linked.
+//
+// Shares are counted, or marked. A counted share is one of many alike. A marked one is a bit of its own: to drop it
+// twice does no more than to drop it once, so that a drop can be done again by whoever finds it noted down after a
+// death (engine/journal.hpp). Frames on the way to a worker that may be restarted hold their blocks by marks.
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <type_traits>
 
 #include "weir/export.hpp"
@@ -16,18 +22,53 @@
 namespace weir::detail {
 
 /// Where a block lies, valid in every process that maps its segment: segment index in the top 16 bits, offset of
-/// the BlockHeader in bytes below. 0 names no block.
+/// the BlockHeader in bytes below, a multiple of 64. 0 names no block. In a frame the lowest 6 bits say how it holds its
+/// share: 0 counted, else by mark, less 1.
 using BlockRef = std::uint64_t;
 
+/// The word of a block's shares: count (24 bits) | marks (16) | how often it was lent, modulo 2^24. In one word, so
+/// that a drop that is done again is seen to be of another lending.
+struct Shares {
+  static constexpr std::uint64_t kCounted = 1;  ///< one counted share
+  static constexpr unsigned kMarks = 16;
+  static constexpr std::uint64_t kHeld = (std::uint64_t{1} << 40) - 1;     ///< count and marks: 0 if it is free
+  static constexpr std::uint64_t kOneLending = std::uint64_t{1} << 40;
+  [[nodiscard]] static constexpr std::uint64_t marked(unsigned mark) noexcept { return std::uint64_t{1} << (24 + mark); }
+  /// The lowest mark that nobody holds; kMarks if there is none.
+  [[nodiscard]] static constexpr unsigned free_mark(std::uint64_t word) noexcept {
+    return static_cast<unsigned>(std::countr_one(static_cast<std::uint16_t>(word >> 24)));
+  }
+  /// How a frame with this reference holds its share, as it stands in the word.
+  [[nodiscard]] static constexpr std::uint64_t of(BlockRef ref) noexcept {
+    const auto code = static_cast<unsigned>(ref & kCode);
+    return code == 0 ? kCounted : marked(code - 1);
+  }
+  [[nodiscard]] static constexpr bool is_marked(BlockRef ref) noexcept { return (ref & kCode) != 0; }
+  /// Whether it says one of the ways that there are.
+  [[nodiscard]] static constexpr bool is_sound(BlockRef ref) noexcept { return (ref & kCode) <= kMarks; }
+  [[nodiscard]] static constexpr BlockRef counted(BlockRef ref) noexcept { return ref & ~kCode; }
+  [[nodiscard]] static constexpr BlockRef with_mark(BlockRef ref, unsigned mark) noexcept {
+    return counted(ref) | (mark + 1);
+  }
+  [[nodiscard]] static constexpr bool same_lending(std::uint64_t a, std::uint64_t b) noexcept {
+    return (a ^ b) < kOneLending;
+  }
+
+ private:
+  static constexpr std::uint64_t kCode = 63;
+};
+
 struct alignas(64) BlockHeader {
-  /// Shares held. Written by whoever copies or drops a frame; 0 hands the block back to its lender.
-  std::atomic<std::uint32_t> shares{0};
-  std::uint32_t lender = 0;    ///< lane that lent it, for accounting
+  /// See Shares. Written by whoever copies or drops a frame; none held hands the block back to its lender. On the heap
+  /// a plain count.
+  std::atomic<std::uint64_t> shares{0};
   BlockRef ref = 0;            ///< its own place; 0 on the heap
   std::uint64_t capacity = 0;  ///< payload bytes behind the header
   /// Heap blocks and objects only; never called for a block that lies in shared memory.
   void (*destroy)(BlockHeader*) noexcept = nullptr;
-  std::uint64_t spare[4] = {};
+  /// The burst of its lender's polls in which it was lent last (engine/journal.hpp); 0: it keeps no journal.
+  std::atomic<std::uint64_t> lent_in{0};
+  std::uint64_t spare[3] = {};
 
   [[nodiscard]] std::byte* payload() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
 };
@@ -170,15 +211,25 @@ struct PlainDescriptor {
 /// What the lane that runs on this thread lends blocks from; without one, the heap does.
 class WEIR_API Lender {
  public:
-  /// A block of at least `bytes` with one share. Throws MemoryError.
+  /// A block of at least `bytes` with one counted share. Throws MemoryError.
   virtual BlockHeader* lend(std::size_t bytes) = 0;
+  /// Whether what this thread does takes effect later, all at once, or not at all: then a marked share is dropped by
+  /// drop_later, its block is not written to, and a copy of its frame gets a block of its own.
+  [[nodiscard]] virtual bool keeps_journal() const noexcept { return false; }
+  virtual void drop_later(BlockHeader* block, BlockRef ref) noexcept;
 
  protected:
   ~Lender() = default;
 };
 /// Sets the lender of this thread and returns the one before.
 WEIR_API Lender* exchange_lender(Lender* lender) noexcept;
+/// The thread's lender, if it keeps a journal.
+[[nodiscard]] WEIR_API Lender* journal_keeper() noexcept;
 WEIR_API BlockHeader* lend_block(std::size_t bytes);
 WEIR_API BlockHeader* lend_heap_block(std::size_t bytes);
+/// Drops one share of an arena's block, the one that `ref` says.
+WEIR_API void drop_share(BlockHeader* block, BlockRef ref) noexcept;
+/// Makes a counted share a marked one, and says how it is held now; nothing, and nothing is done, if all marks are.
+[[nodiscard]] WEIR_API std::optional<BlockRef> mark_share(BlockHeader* block, BlockRef ref) noexcept;
 
 }  // namespace weir::detail

@@ -1,0 +1,247 @@
+#include "engine/journal.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "engine/endpoint.hpp"
+#include "engine/fault.hpp"
+#include "shm/ring.hpp"
+#include "weir/error.hpp"
+
+namespace weir::engine {
+
+using detail::BlockHeader;
+using detail::Shares;
+
+namespace {
+
+struct Counts {
+  std::size_t inlets, outlets, links, drops;
+};
+// What a burst takes is bounded by its queues; each frame may have a share of a payload and one of metadata.
+Counts counts_of(const LaneSpec& spec) noexcept {
+  Counts counts{};
+  for (const WorkerSpec& worker : spec.workers) {
+    counts.inlets += worker.inlets.size();
+    counts.outlets += worker.outlets.size();
+    for (const auto& links : worker.outlets) counts.links += links.size();
+  }
+  for (const LinkEnd& end : spec.ends)
+    if (end.consumes) counts.drops += 2 * std::size_t{end.capacity};
+  return counts;
+}
+std::size_t record_bytes(const Counts& n) noexcept {
+  const std::size_t bytes = sizeof(JournalRecord) + n.inlets * sizeof(InletRecord) + n.outlets * sizeof(OutletRecord) +
+                            n.links * sizeof(LinkRecord) + n.drops * sizeof(DropRecord);
+  return (bytes + shm::kLine - 1) / shm::kLine * shm::kLine;
+}
+template <class T>
+std::span<T> lay_out(std::byte*& at, std::size_t count) noexcept {
+  const std::span<T> span(reinterpret_cast<T*>(at), count);
+  at += span.size_bytes();
+  return span;
+}
+
+}  // namespace
+
+JournalView::JournalView(std::byte* memory, const LaneSpec& spec) noexcept
+    : header_(reinterpret_cast<JournalHeader*>(memory)) {
+  const Counts n = counts_of(spec);
+  for (int i = 0; i < 2; ++i) {
+    std::byte* at = memory + sizeof(JournalHeader) + static_cast<std::size_t>(i) * record_bytes(n);
+    Record& r = records_[i];
+    r.head = lay_out<JournalRecord>(at, 1).data();
+    r.inlets = lay_out<InletRecord>(at, n.inlets);
+    r.outlets = lay_out<OutletRecord>(at, n.outlets);
+    r.links = lay_out<LinkRecord>(at, n.links);
+    r.drops = lay_out<DropRecord>(at, n.drops);
+    state_[i] = memory + sizeof(JournalHeader) + 2 * record_bytes(n) + static_cast<std::size_t>(i) * spec.state_limit;
+  }
+}
+
+std::size_t JournalView::bytes(const LaneSpec& spec) noexcept {
+  return sizeof(JournalHeader) + 2 * record_bytes(counts_of(spec)) + 2 * spec.state_limit;
+}
+
+namespace {
+
+void stamp(shm::RingHeader& ring, const LinkRecord& link) noexcept {
+  auto* slots = reinterpret_cast<shm::Slot*>(&ring + 1);
+  const std::uint64_t mask = ring.slots - 1;
+  for (std::uint64_t pos = link.begin; pos != link.end; ++pos) {
+    step("apply.stamp");
+    // SYNC ring.publish (release): the frame was laid there before the commit; pairs with the acquire in RingReader.
+    std::atomic_ref(slots[pos & mask].home).store(pos + 1, std::memory_order_release);
+  }
+}
+
+// Of this lending only: if the share was dropped before, the block may have been lent again.
+void drop_marked(BlockHeader& block, const DropRecord& drop) noexcept {
+  std::uint64_t word = block.shares.load(std::memory_order_relaxed);
+  while (Shares::same_lending(word, drop.lending) && (word & Shares::of(drop.ref)))
+    // SYNC block.drop (release): what the polls read of the block is over
+    if (block.shares.compare_exchange_weak(word, word & ~Shares::of(drop.ref), std::memory_order_release,
+                                           std::memory_order_relaxed))
+      return;
+}
+
+/// Whether the positions are such as this ring may have: a worker that is gone may have written anything.
+bool fits(const shm::RingHeader& ring, const LinkRecord& link) noexcept { return link.end - link.begin <= ring.limit; }
+bool fits(const shm::RingHeader& ring, const InletRecord& inlet) noexcept {
+  return inlet.end - ring.head.load(std::memory_order_relaxed) <= ring.limit;
+}
+
+void apply(const LaneSpec& spec, const Memory& memory, const shm::ArenaTable& arenas, const JournalView::Record& r) {
+  std::size_t link = 0, inlet = 0;
+  for (const WorkerSpec& worker : spec.workers)
+    for (const auto& links : worker.outlets)
+      for (const std::uint32_t number : links) {
+        shm::RingHeader& ring = *memory.ring(number);
+        if (fits(ring, r.links[link])) stamp(ring, r.links[link]);
+        ++link;
+      }
+  for (const DropRecord& drop : r.drops.first(std::min<std::size_t>(r.head->drops, r.drops.size()))) {
+    step("apply.drop");
+    if (BlockHeader* block = arenas.resolve(drop.ref, 0)) drop_marked(*block, drop);
+  }
+  for (const WorkerSpec& worker : spec.workers)
+    for (const std::uint32_t number : worker.inlets) {
+      shm::RingHeader& ring = *memory.ring(number);
+      const InletRecord& record = r.inlets[inlet++];
+      if (!fits(ring, record)) continue;
+      step("apply.release");
+      ring.samples.store(record.tally.samples(), std::memory_order_relaxed);
+      // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::has_room.
+      ring.head.store(record.end, std::memory_order_release);
+    }
+}
+
+shm::ArenaTable arenas_of(const LaneSpec& spec, const Memory& memory) {
+  shm::ArenaTable arenas;
+  for (const std::uint32_t lane : spec.arenas) arenas.set(lane, memory.arenas.at(lane));
+  return arenas;
+}
+
+}  // namespace
+
+void recover(const LaneSpec& spec, const Memory& memory) {
+  const JournalView view(memory.journals.at(spec.lane).data(), spec);
+  // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
+  const std::uint64_t burst = view.commit().load(std::memory_order_acquire);
+  apply(spec, memory, arenas_of(spec, memory), view.of(burst));
+  step("recover.lends");
+  shm::take_back_lent(memory.arenas.at(spec.lane), burst + 1);
+}
+
+Journal::Journal(const LaneSpec& spec, const Memory& memory, shm::Arena& arena)
+    : spec_(spec),
+      memory_(memory),
+      arena_(arena),
+      arenas_(arenas_of(spec, memory)),
+      view_(memory.journals.at(spec.lane).data(), spec) {
+  recover(spec, memory);
+  burst_ = view_.commit().load(std::memory_order_relaxed);  // only this lane writes it
+  arena_.set_burst(burst_ + 1);
+}
+
+void Journal::bind(std::vector<Inlet*> inlets, std::vector<Outlet*> outlets) {
+  inlets_ = std::move(inlets);
+  outlets_ = std::move(outlets);
+  for (Inlet* inlet : inlets_) inlet->hold();
+  for (Outlet* outlet : outlets_) outlet->hold();
+  place_ends();
+}
+
+void Journal::place_ends() {
+  const JournalView::Record& r = live();
+  std::size_t link = 0;
+  for (std::size_t i = 0; i < inlets_.size(); ++i) inlets_[i]->resume(r.inlets[i]);
+  for (std::size_t i = 0; i < outlets_.size(); ++i) {
+    const std::size_t links = outlets_[i]->links();
+    outlets_[i]->resume(r.outlets[i], r.links.subspan(link, links));
+    link += links;
+  }
+}
+
+BlockHeader* Journal::lend(std::size_t bytes) {
+  step("lend");
+  BlockHeader* block = arena_.lend(bytes);
+  step("lent");
+  return block;
+}
+
+void Journal::begin_poll() {
+  if (!begun_) begin_burst();
+}
+
+void Journal::begin_burst() {
+  begun_ = true;
+  step("begin");
+  JournalRecord& now = *next().head;
+  now = *live().head;
+  now.drops = 0;
+  if (now.state_bytes == 0) return;
+  now.state_copy = 1 - live().head->state_copy % 2;
+  std::memcpy(view_.state(now.state_copy), view_.state(live().head->state_copy),
+              std::min<std::size_t>(now.state_bytes, spec_.state_limit));
+}
+
+Journal::State Journal::state(std::size_t bytes, std::uint64_t type) {
+  JournalRecord& now = *next().head;
+  if (now.state_bytes != 0) {
+    if (now.state_type != type || now.state_bytes != bytes)
+      throw Error("a worker keeps one state, of one type; this one asked for another before");
+    return {view_.state(now.state_copy), false};
+  }
+  if (bytes > spec_.state_limit)
+    throw Error("a state of " + std::to_string(bytes) + " bytes is too large for a worker that may be restarted: " +
+                std::to_string(spec_.state_limit) + " bytes are set aside");
+  now.state_bytes = bytes;
+  now.state_type = type;
+  now.state_copy = 0;
+  return {view_.state(0), true};
+}
+
+void Journal::drop_later(BlockHeader* block, detail::BlockRef ref) noexcept {
+  step("drop");
+  begin_poll();  // also what is dropped between polls
+  JournalRecord& now = *next().head;
+  if (now.drops == next().drops.size()) return;  // can't be: there is room for all that queues hold
+  next().drops[now.drops] = {ref, block->shares.load(std::memory_order_relaxed)};  // our share keeps the lending
+  ++now.drops;
+}
+
+void Journal::commit(bool finished) {
+  begin_poll();
+  const JournalView::Record& r = next();
+  std::size_t link = 0;
+  for (std::size_t i = 0; i < inlets_.size(); ++i) inlets_[i]->note_in(r.inlets[i]);
+  for (std::size_t i = 0; i < outlets_.size(); ++i) {
+    const std::size_t links = outlets_[i]->links();
+    outlets_[i]->note_in(r.outlets[i], r.links.subspan(link, links));
+    link += links;
+  }
+  r.head->finished = finished;
+  r.head->polls += polls_;
+  step("commit");
+  // SYNC journal.commit (release): the record, the slots and the state are complete. Everything takes effect here.
+  view_.commit().store(++burst_, std::memory_order_release);
+  step("apply");
+  apply(spec_, memory_, arenas_, r);
+  step("applied");
+  arena_.set_burst(burst_ + 1);
+  polls_ = 0;
+  begun_ = false;
+  for (Outlet* outlet : outlets_) outlet->committed();
+  for (Inlet* inlet : inlets_) inlet->committed();
+}
+
+void Journal::roll_back() {
+  place_ends();
+  shm::take_back_lent(memory_.arenas.at(spec_.lane), burst_ + 1);
+  polls_ = 0;
+  begun_ = false;
+}
+
+}  // namespace weir::engine

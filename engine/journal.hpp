@@ -1,0 +1,142 @@
+// Journal: what makes a worker's polls take effect all at once or not at all, whenever its process is killed.
+//
+// It lies in shared memory, one a lane that may be restarted: a commit word, two records, two copies of the worker's
+// state. A burst of polls writes only what nobody looks at: slots without stamps, the record and the state's copy that
+// are not live. Then one store, of the commit word, makes that record the live one; after it, apply() does what the
+// record says: stamps the slots, drops the shares, publishes the reading positions. All of that may be done any number
+// of times, so recovery, by whoever finds the journal after a death, is to apply the live record and to take back
+// blocks lent in the burst that was not committed. tests/models/exactly_once.pml checks this protocol.
+//
+//   JournalHeader | { JournalRecord | inlets | outlets | links | drops } × 2 | state × 2
+//
+// One worker a lane. Used by the lane's thread; recover() by the parent, once the lane's process is dead.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <span>
+#include <vector>
+
+#include "engine/lane_spec.hpp"
+#include "engine/memory.hpp"
+#include "engine/pad_tally.hpp"
+#include "shm/arena.hpp"
+#include "weir/worker_context.hpp"
+
+namespace weir::engine {
+
+class Inlet;
+class Outlet;
+
+struct JournalHeader {
+  /// How many bursts took effect. The record of the last is number commit % 2.
+  alignas(shm::kLine) std::atomic<std::uint64_t> commit{0};
+};
+struct JournalRecord {
+  std::uint64_t drops = 0;
+  std::uint64_t state_bytes = 0;  ///< 0: the worker keeps no state yet
+  std::uint64_t state_type = 0;
+  std::uint32_t state_copy = 0;   ///< which of the two is live
+  std::uint32_t finished = 0;     ///< the worker called finish()
+  std::uint64_t polls = 0;
+};
+struct InletRecord {
+  std::uint64_t end = 0;  ///< position of the next frame
+  PadTally tally;
+  std::uint32_t at_eos = 0;
+};
+struct OutletRecord {
+  std::uint64_t given = 0;  ///< frames, for their numbers
+  std::uint32_t eos_put = 0;
+};
+struct LinkRecord {
+  std::uint64_t begin = 0, end = 0;  ///< positions that the burst has put
+};
+struct DropRecord {
+  detail::BlockRef ref = 0;   ///< with the mark
+  std::uint64_t lending = 0;  ///< the block's word as it was
+};
+
+/// The parts of a journal, where the lane's spec says that they lie: nothing in the memory itself is believed.
+class JournalView {
+ public:
+  JournalView() = default;
+  JournalView(std::byte* memory, const LaneSpec& spec) noexcept;
+  [[nodiscard]] static std::size_t bytes(const LaneSpec& spec) noexcept;
+  struct Record {
+    JournalRecord* head;
+    std::span<InletRecord> inlets;
+    std::span<OutletRecord> outlets;
+    std::span<LinkRecord> links;  ///< of all outlets, one after the other
+    std::span<DropRecord> drops;
+  };
+  [[nodiscard]] std::atomic<std::uint64_t>& commit() const noexcept { return header_->commit; }
+  [[nodiscard]] const Record& of(std::uint64_t burst) const noexcept { return records_[burst % 2]; }
+  [[nodiscard]] std::byte* state(std::uint32_t copy) const noexcept { return state_[copy % 2]; }
+
+ private:
+  JournalHeader* header_ = nullptr;
+  Record records_[2] = {};
+  std::byte* state_[2] = {};
+};
+
+/// Does what the last commit of a dead lane says, and takes back what it had lent since. May be called again.
+void recover(const LaneSpec& spec, const Memory& memory);
+
+/// A poll would wait while polls before it are not committed: they are undone, and done again one by one.
+struct BurstTooLong {};
+
+class Journal final : public detail::Lender {
+ public:
+  /// For a lane that begins, or takes over from one that died: recovers first.
+  Journal(const LaneSpec& spec, const Memory& memory, shm::Arena& arena);
+  /// The worker's ends, which get the positions that were committed.
+  void bind(std::vector<Inlet*> inlets, std::vector<Outlet*> outlets);
+
+  detail::BlockHeader* lend(std::size_t bytes) override;
+  [[nodiscard]] bool keeps_journal() const noexcept override { return true; }
+  void drop_later(detail::BlockHeader* block, detail::BlockRef ref) noexcept override;
+
+  /// Room for the worker's state, `fresh` if nothing is there yet. Throws Error if it is too large or of another type.
+  struct State {
+    void* place;
+    bool fresh;
+  };
+  State state(std::size_t bytes, std::uint64_t type);
+
+  void begin_poll();
+  void end_poll() noexcept { ++polls_; }
+  /// Polls ended since the last commit.
+  [[nodiscard]] unsigned polls() const noexcept { return polls_; }
+  [[nodiscard]] bool finished() const noexcept { return live().head->finished != 0; }
+  [[nodiscard]] std::uint64_t polls_committed() const noexcept { return live().head->polls; }
+  /// All polls since the last one take effect.
+  void commit(bool finished);
+  /// None of them does.
+  void roll_back();
+  /// Throws BurstTooLong unless the poll is the first since the last commit.
+  void about_to_wait() const {
+    if (polls_ != 0) throw BurstTooLong();
+  }
+
+ private:
+  [[nodiscard]] const JournalView::Record& live() const noexcept { return view_.of(burst_); }
+  [[nodiscard]] const JournalView::Record& next() const noexcept { return view_.of(burst_ + 1); }
+  void place_ends();
+  void begin_burst();
+
+  const LaneSpec& spec_;
+  const Memory& memory_;
+  shm::Arena& arena_;
+  shm::ArenaTable arenas_;
+  JournalView view_;
+  std::vector<Inlet*> inlets_;
+  std::vector<Outlet*> outlets_;
+  std::uint64_t burst_ = 0;  // the last that was committed
+  unsigned polls_ = 0;
+  bool begun_ = false;
+};
+
+}  // namespace weir::engine

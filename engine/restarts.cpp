@@ -1,0 +1,157 @@
+// Workers that die and are started again: the supervisor's part.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <sys/wait.h>
+
+#include "engine/journal.hpp"
+#include "engine/run.hpp"
+#include "weir/restart.hpp"
+
+namespace weir {
+
+namespace {
+constexpr std::array<std::string_view, 3> kNames{"never", "on_failure", "always"};
+}
+
+std::string_view to_string(Restart restart) noexcept { return kNames.at(static_cast<std::size_t>(restart)); }
+
+std::optional<Restart> restart_from(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < kNames.size(); ++i)
+    if (kNames[i] == text) return static_cast<Restart>(i);
+  return std::nullopt;
+}
+
+namespace engine {
+
+namespace {
+
+constexpr std::uint64_t kStateBytes = 64 << 10;
+constexpr auto kLongestBackoff = std::chrono::seconds(1);
+
+void check_restart(const Plan& plan, const Element& element, const LaneSpec& lane) {
+  const std::string who =
+      "element '" + element.name() + "' has restart=" + std::string(to_string(element.options().restart));
+  if (lane.mode != Mode::process)
+    throw StartError(who + ", but its worker runs " + (lane.mode == Mode::main ? "on the main lane" : "in a thread") +
+                     "; only a process can be started again: give it mode=process");
+  if (plan.lanes[lane.lane].workers.size() > 1)
+    throw StartError(who + ", but shares its process with other workers; leave its lane= out");
+}
+
+template <std::size_t N>
+std::string_view text(const char (&field)[N]) noexcept {
+  return {field, ::strnlen(field, N)};
+}
+
+// Both are called where the lane's end was seen: the record is complete.
+std::string error_text(const Control& control) {
+  const ErrorRecord& record = control.header().error;
+  if (record.set.load(std::memory_order_relaxed) == 0) return {};
+  return std::string(text(record.type)) + ": " + std::string(text(record.text));
+}
+/// weir's own, on frames that will be no other the next time.
+bool is_verdict(const Control& control) noexcept {
+  const std::string_view type = text(control.header().error.type);
+  return type == "weir::SpecError" || type == "weir::PayloadError";
+}
+
+}  // namespace
+
+// A lane that may be restarted keeps a journal, and those who put frames to it mark the shares that travel there.
+void plan_restarts(Plan& plan) {
+  for (const PlannedWorker& worker : plan.workers) {
+    if (worker.element->options().restart == Restart::never) continue;
+    LaneSpec& lane = plan.lanes[worker.lane];
+    check_restart(plan, *worker.element, lane);
+    lane.journal = true;
+    lane.state_limit = kStateBytes;
+  }
+  for (LaneSpec& lane : plan.lanes)
+    for (LinkEnd& end : lane.ends)
+      end.marks = end.produces && end.peer_lane != kNone && plan.lanes[end.peer_lane].journal;
+}
+
+// What a dead worker's last commit says is done in any case: its neighbours get what it gave, and its memory is whole.
+bool Run::begin_restart(std::uint32_t lane, int status) {
+  const LaneSpec& spec = plan_.lanes[lane];
+  if (!spec.journal) return false;
+  recover(spec, *memory_);
+  for (const std::uint32_t neighbour : spec.neighbours) ring_lane(neighbour);
+  if (!is_to_be_restarted(lane, status)) return false;
+  LaneRun& run = lanes_[lane];
+  const double since_start = static_cast<double>(monotonic_ns() - start_ns_) * 1e-9;
+  run.restarts.push_back({run.child.pid, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                          WIFEXITED(status) ? WEXITSTATUS(status) : 0, error_text(controls_[lane]), since_start});
+  forget_attempt(lane);
+  run.restart_at = shm::Clock::now() + next_backoff(lane);
+  return true;
+}
+
+bool Run::is_to_be_restarted(std::uint32_t lane, int status) {
+  const LaneRun& run = lanes_[lane];
+  const ControlHeader& header = controls_[lane].header();
+  // SYNC run.stopping (acquire): pairs with request_stop
+  if (run.killed || stopping_.load(std::memory_order_acquire)) return false;
+  // SYNC worker.terminated (acquire): pairs with Worker::terminate; it had done all it had to
+  if (controls_[lane].worker(0).terminated.load(std::memory_order_acquire) != 0) return false;
+  // SYNC lane.state (acquire): pairs with the end of Lane::run
+  const LaneState state = header.state.load(std::memory_order_acquire);
+  if (state == LaneState::refused || state == LaneState::no_worker_main) return false;
+  if (state == LaneState::failed && is_verdict(controls_[lane])) return false;
+  const bool has_exited = WIFEXITED(status);
+  if (state == LaneState::created && has_exited) return false;  // it can't start, and will not the next time
+  const ElementOptions& options = options_of(lane);
+  const bool failed = state == LaneState::failed || !has_exited || WEXITSTATUS(status) != 0;
+  if (!failed && options.restart != Restart::always) return false;
+  if (run.restarts.size() < options.restart_budget) return true;
+  report_.warnings.push_back("the worker of '" + elements_of(lane) + "' was restarted " +
+                             std::to_string(run.restarts.size()) +
+                             " times, which is its restart_budget, and died again");
+  return false;
+}
+
+const ElementOptions& Run::options_of(std::uint32_t lane) const {
+  return std::ranges::find(plan_.workers, lane, &PlannedWorker::lane)->element->options();
+}
+
+// What the process that died has said of itself. What its neighbours and the journal have said stays.
+void Run::forget_attempt(std::uint32_t lane) {
+  ControlHeader& header = controls_[lane].header();
+  header.error.set.store(0, std::memory_order_relaxed);  // relaxed, all: the next process is not there yet
+  header.sink_frames.store(0, std::memory_order_relaxed);
+  controls_[lane].worker(0).pads_at_eos.store(0, std::memory_order_relaxed);
+  header.state.store(LaneState::created, std::memory_order_relaxed);
+}
+
+// The first pause again where the worker has got on since, else twice the last.
+std::chrono::nanoseconds Run::next_backoff(std::uint32_t lane) {
+  LaneRun& run = lanes_[lane];
+  const std::uint64_t commits = JournalView(memory_->journals.at(lane).data(), plan_.lanes[lane]).commit().load();
+  const bool got_on = run.restarts.size() == 1 || commits != run.commits_seen;
+  run.commits_seen = commits;
+  run.backoff = got_on ? options_of(lane).restart_backoff
+                       : std::min<std::chrono::nanoseconds>(2 * run.backoff, kLongestBackoff);
+  return run.backoff;
+}
+
+void Run::restart_those_due() {
+  // SYNC run.stopping (acquire): pairs with request_stop
+  const bool stopping = stopping_.load(std::memory_order_acquire);
+  for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
+    LaneRun& run = lanes_[lane];
+    if (!run.restart_at || (!stopping && shm::Clock::now() < *run.restart_at)) continue;
+    run.restart_at.reset();
+    if (stopping) {
+      run.running = false;
+      mark_terminated(lane);
+    } else {
+      start_lane(lane);
+    }
+  }
+}
+
+}  // namespace engine
+
+}  // namespace weir

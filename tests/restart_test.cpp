@@ -1,0 +1,244 @@
+// Workers that die in the middle of a run and are started again: what arrives, and what is said of it.
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+#include "victims.hpp"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace weir;
+using namespace weir::test;
+using testing::HasSubstr;
+
+WEIR_WORKER(CountingSource);
+
+namespace {
+
+/// Passes on, with the sum so far in place of the value; dies as often as it is told when it sees a certain frame, and
+/// says each time who it is.
+class Mortal : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    word(ctx, 0) = ::getpid();
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    auto& sum = ctx.state<std::int64_t>(0);
+    const auto x = frame->view<std::int64_t>()[0];
+    sum += x;
+    if (x == ctx.arg<std::int64_t>("at", -1) && word(ctx, 1).fetch_add(1) < ctx.arg<std::int64_t>("deaths", 1)) {
+      const auto way = ctx.arg<std::string>("way");
+      if (way == "throw") throw std::runtime_error("it can't");
+      if (way == "spec") throw SpecError("it won't");
+      if (way == "leave") std::_Exit(0);
+      die(way);
+    }
+    for (auto& item : frame->data<std::int64_t>()) item = sum;
+    ctx.outq().put(std::move(*frame));
+  }
+};
+WEIR_WORKER(Mortal);
+
+/// Checks on the main lane that each frame holds the sum of all numbers up to its own.
+class SumChecker : public SinkElement {
+ public:
+  using SinkElement::SinkElement;
+  void pull(SinkPad&, Frame frame) override {
+    ++frames;
+    expected += frames;
+    if (frame.time() != frames) ++wrong;
+    for (std::int64_t x : frame.view<std::int64_t>()) wrong += x != expected;
+    eos += frame.eos();
+  }
+  std::int64_t frames = 0, expected = 0, wrong = 0, eos = 0;
+};
+
+struct Chain {
+  explicit Chain(ElementOptions mortal, std::int64_t count = 2000, std::int64_t block = 0) {
+    pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"},
+                                      .worker_argdict = {{"count", count}, {"block", block}}});
+    mortal.name = "mortal";
+    mortal.sink_pads = {"in"};
+    mortal.source_pads = {"out"};
+    pipeline.emplace<Mortal>(std::move(mortal));
+    checker = &pipeline.emplace<SumChecker>({.name = "sink", .sink_pads = {"in"}});
+    pipeline.link("source:src:out", "mortal:snk:in");
+    pipeline.link("mortal:src:out", "sink:snk:in");
+  }
+  void expect_whole(std::int64_t count = 2000) const {
+    EXPECT_EQ(checker->frames, count);
+    EXPECT_EQ(checker->wrong, 0);
+    EXPECT_EQ(checker->eos, 1);
+  }
+  Pipeline pipeline;
+  SumChecker* checker = nullptr;
+};
+
+ElementOptions restarting(Dict told, Restart restart = Restart::on_failure) {
+  return {.worker_argdict = std::move(told), .restart = restart, .restart_backoff = std::chrono::milliseconds(1)};
+}
+
+class RestartTest : public LeavesNothing, public testing::WithParamInterface<const char*> {};
+
+TEST_P(RestartTest, GoesOnAsIfNothingHadHappened) {
+  for (const std::int64_t at : {1, 777, 2000})
+    for (const std::int64_t block : {0, 100}) {
+      Chain chain(restarting({{"at", at}, {"deaths", 3}, {"way", GetParam()}}, Restart::always), 2000, block);
+      Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+      (void)share_words(parallelize);
+      parallelize.run();
+      chain.expect_whole();
+      const Report& report = parallelize.report();
+      EXPECT_TRUE(report.completed);
+      EXPECT_TRUE(report.balances());
+      EXPECT_EQ(report.frames, 2000u);
+      const auto& restarts = report_of(report, "mortal").restarts;
+      ASSERT_EQ(restarts.size(), 3u);
+      const std::string way = GetParam();
+      EXPECT_EQ(restarts[0].signal, way == "kill" ? SIGKILL : way == "abort" ? SIGABRT : 0);
+      EXPECT_EQ(restarts[0].exit_status, way == "exit" ? 7 : 0);
+      EXPECT_EQ(restarts[0].error, way == "throw" ? "std::runtime_error: it can't" : "");
+      EXPECT_NE(restarts[0].pid, restarts[1].pid);
+    }
+}
+INSTANTIATE_TEST_SUITE_P(Ways, RestartTest, testing::Values("kill", "exit", "abort", "throw", "leave"));
+
+class Restarts : public LeavesNothing {};
+
+TEST_F(Restarts, EndWithTheirBudget) {
+  Chain chain({.worker_argdict = {{"at", 777}, {"deaths", 100}, {"way", "kill"}},
+               .restart = Restart::on_failure, .restart_budget = 2, .restart_backoff = std::chrono::milliseconds(1)});
+  Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+  (void)share_words(parallelize);
+  const auto error = thrown<WorkerCrashed>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->signal, SIGKILL);
+  EXPECT_TRUE(parallelize.report().balances());
+  EXPECT_EQ(report_of(parallelize.report(), "mortal").restarts.size(), 2u);
+  EXPECT_THAT(parallelize.report().warnings, testing::Contains(HasSubstr("restart_budget")));
+  EXPECT_EQ(chain.checker->wrong, 0);
+  EXPECT_LE(chain.checker->frames, 776);
+}
+
+TEST_F(Restarts, AreNotForWhatWasNotAsked) {
+  for (const std::string way : {"leave", "spec"}) {
+    Chain chain(restarting({{"at", 5}, {"way", way}}));
+    Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+    (void)share_words(parallelize);
+    if (way == "spec") {
+      EXPECT_THROW(parallelize.run(), SpecError);
+    } else {
+      EXPECT_THROW(parallelize.run(), WorkerCrashed);
+    }
+    EXPECT_EQ(report_of(parallelize.report(), "mortal").restarts.size(), 0u) << way;
+  }
+}
+
+TEST_F(Restarts, AreOverAtOnceWhenTheRunIsStopped) {
+  Chain chain({.worker_argdict = {{"at", 5}, {"deaths", 100}, {"way", "kill"}},
+               .restart = Restart::on_failure, .restart_backoff = std::chrono::hours(1)});
+  Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+  const auto words = share_words(parallelize);
+  parallelize.start();
+  ASSERT_TRUE(eventually([&] { return word(words.bytes, 1) == 1 && ::kill(word(words.bytes), 0) != 0; }));
+  EXPECT_TRUE(parallelize.stop(std::chrono::seconds(20)));
+  EXPECT_FALSE(report_of(parallelize.report(), "mortal").killed);
+  EXPECT_TRUE(parallelize.report().balances());
+}
+
+TEST_F(Restarts, SurviveAStormOfKills) {
+  constexpr std::int64_t kCount = 40'000;
+  ElementOptions options = restarting({});
+  options.restart_budget = 1'000'000;
+  options.restart_backoff = {};
+  Chain chain(std::move(options), kCount, 30);
+  Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+  const auto words = share_words(parallelize);
+  parallelize.start();
+  std::atomic<bool> over{false};
+  std::thread killer([&] {
+    std::mt19937 random(11);
+    std::int32_t last = 0;
+    while (!over) {
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+      const std::int32_t pid = word(words.bytes);
+      if (pid > 0 && pid != last && !over) ::kill(last = pid, SIGKILL);
+    }
+  });
+  EXPECT_NO_THROW(parallelize.wait());
+  over = true;
+  killer.join();
+  chain.expect_whole(kCount);
+  EXPECT_TRUE(parallelize.report().balances());
+  EXPECT_GT(report_of(parallelize.report(), "mortal").restarts.size(), 0u);
+}
+
+TEST_F(Restarts, NeedAProcessOfTheirOwn) {
+  for (const Mode mode : {Mode::main, Mode::thread}) {
+    Chain chain(restarting({}));
+    Parallelize parallelize(chain.pipeline, {.mode = mode});
+    (void)share_words(parallelize);
+    const auto error = thrown<StartError>([&] { parallelize.run(); });
+    ASSERT_TRUE(error);
+    EXPECT_THAT(error->what(), testing::AllOf(HasSubstr("'mortal'"), HasSubstr("mode=process")));
+  }
+  ElementOptions options = restarting({});
+  options.lane = 1;
+  Chain chain(std::move(options));
+  chain.pipeline.emplace<CountingSource>({.name = "other", .source_pads = {"out"},
+                                          .worker_argdict = {{"count", std::int64_t{1}}}, .lane = 1});
+  chain.pipeline.emplace<SumChecker>({.name = "others sink", .sink_pads = {"in"}});
+  chain.pipeline.link("other:src:out", "others sink:snk:in");
+  Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+  const auto error = thrown<StartError>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), HasSubstr("shares its process"));
+}
+
+/// Its state can't be kept in shared memory.
+class Collector : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) { ctx.state<std::vector<int>>().push_back(1); }
+};
+WEIR_WORKER(Collector);
+
+/// Puts more in one poll than its queue holds.
+class Burster : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    while (auto frame = ctx.inq().get())
+      for (int i = 0; i < 20; ++i) ctx.outq().put(Frame(*frame));
+  }
+};
+WEIR_WORKER(Burster);
+
+template <class E>
+std::string refusal_of() {
+  Pipeline pipeline;
+  pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"},
+                                    .worker_argdict = {{"count", std::int64_t{100}}}});
+  pipeline.emplace<E>({.name = "odd", .sink_pads = {"in"}, .source_pads = {"out"}, .queue_maxsize = 10,
+                       .restart = Restart::on_failure, .restart_budget = 0});
+  pipeline.emplace<SumChecker>({.name = "sink", .sink_pads = {"in"}, .queue_maxsize = 10});
+  pipeline.link("source:src:out", "odd:snk:in");
+  pipeline.link("odd:src:out", "sink:snk:in");
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  const auto error = thrown<WorkerError>([&] { parallelize.run(); });
+  return error ? error->what() : "";
+}
+
+TEST_F(Restarts, SayWhatAWorkerMayNotDo) {
+  EXPECT_THAT(refusal_of<Collector>(), testing::AllOf(HasSubstr("'odd'"), HasSubstr("trivially copyable")));
+  EXPECT_THAT(refusal_of<Burster>(), testing::AllOf(HasSubstr("odd:src:out"), HasSubstr("queue_maxsize")));
+}
+
+}  // namespace
