@@ -168,10 +168,10 @@ class Mortal {
   void take(Outcome& got) {
     for (std::size_t i = 0; i < in_.size(); ++i)
       for (Frame frame; in_[i]->try_take(frame); frame = Frame()) {
-        std::int64_t what = static_cast<std::int64_t>(frame.sequence());
-        for (std::int64_t x : frame.view<std::int64_t>()) what = what * 31 + x;
+        std::uint64_t what = frame.sequence();
+        for (std::int64_t x : frame.view<std::int64_t>()) what = what * 31 + static_cast<std::uint64_t>(x);
         if (!frame.metadata().empty()) what += 7;
-        got[i].push_back(what * 2 + frame.eos());
+        got[i].push_back(static_cast<std::int64_t>(what * 2 + frame.eos()));
       }
   }
 
