@@ -148,7 +148,6 @@ class Run : public std::enable_shared_from_this<Run> {
   void mark_terminated(std::uint32_t lane) noexcept;
   [[nodiscard]] bool lanes_running() const noexcept;
   [[nodiscard]] std::string elements_of(std::uint32_t lane) const;
-  [[nodiscard]] std::string refusal_of(std::uint32_t lane) const;
   void collect_error(std::uint32_t lane);
   void add_error(std::exception_ptr error, const std::string& text);
   void wake_supervisor() const noexcept;
