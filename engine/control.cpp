@@ -66,10 +66,10 @@ Control Control::create(const LaneSpec& spec) {
   header->workers = workers;
   header->ends = ends;
   header->parent_pid = ::getpid();
-  control.locate();
+  control.locate(workers, ends, encoded.size());
   for (std::uint32_t i = 0; i < workers; ++i) new (&control.workers_[i]) WorkerControl;
   for (std::uint32_t i = 0; i < ends; ++i) new (&control.counters_[i]) LinkCounters;
-  if (!encoded.empty()) std::memcpy(control.spec_, encoded.data(), encoded.size());
+  if (!encoded.empty()) std::memcpy(control.spec_.data(), encoded.data(), encoded.size());
   return control;
 }
 
@@ -105,12 +105,14 @@ Control Control::attach(int fd) {
   Control control;
   control.segment_ = shm::Segment::attach(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), bytes, "control block");
   check_prologue(*control.segment_.at<Prologue>(0), fd);
+  if (bytes < sizeof(ControlHeader)) throw StartError("the control block's sizes do not fit each other");
   const ControlHeader& header = control.header();
-  if (bytes < sizeof(ControlHeader) || header.prologue.total_bytes != bytes || header.workers > bytes ||
-      header.ends > bytes || header.spec_bytes > bytes ||
-      spec_offset(header.workers, header.ends) + header.spec_bytes != bytes)
+  const std::uint64_t spec_bytes = header.spec_bytes;  // each is read once: what is used is what was checked
+  const std::uint32_t workers = header.workers, ends = header.ends;
+  if (header.prologue.total_bytes != bytes || workers > bytes || ends > bytes || spec_bytes > bytes ||
+      spec_offset(workers, ends) + spec_bytes != bytes)
     throw StartError("the control block's sizes do not fit each other");
-  control.locate();
+  control.locate(workers, ends, spec_bytes);
   return control;
 }
 
@@ -122,20 +124,44 @@ void refuse(int fd, const std::string& why) noexcept {
     auto& prologue = *segment.at<Prologue>(0);
     if (prologue.magic != kControlMagic) return;
     copy_text(prologue.refusal, why);
-    // SYNC control.refused (release): the text is complete; pairs with the acquire in the supervisor.
+    // SYNC control.refused (release): the text is complete; pairs with the acquire in refusal_in.
     prologue.refused.store(1, std::memory_order_release);
   } catch (const Error&) {
     return;  // nobody to tell
   }
 }
 
-void Control::locate() noexcept {
-  workers_ = segment_.at<WorkerControl>(tables_offset());
-  counters_ = segment_.at<LinkCounters>(tables_offset() + header().workers * sizeof(WorkerControl));
-  spec_ = segment_.data() + spec_offset(header().workers, header().ends);
+namespace {
+
+/// At most the field, whether or not it ends with a null; what no terminal should be sent becomes '?'.
+template <std::size_t N>
+std::string text_in(const char (&field)[N]) {
+  std::string text(field, ::strnlen(field, N));
+  text.resize(::strnlen(text.data(), text.size()));  // the field may have changed since
+  for (char& c : text)
+    if ((static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == '\x7f') c = '?';
+  return text;
 }
 
-LaneSpec Control::spec() const { return LaneSpec::decode({spec_, header().spec_bytes}); }
+}  // namespace
+
+std::string refusal_in(const Prologue& prologue) {
+  // SYNC control.refused (acquire): pairs with refuse() in the worker.
+  return prologue.refused.load(std::memory_order_acquire) != 0 ? text_in(prologue.refusal) : std::string();
+}
+
+void Control::locate(std::uint32_t workers, std::uint32_t ends, std::size_t spec_bytes) noexcept {
+  workers_ = {segment_.at<WorkerControl>(tables_offset()), workers};
+  counters_ = {segment_.at<LinkCounters>(tables_offset() + workers * sizeof(WorkerControl)), ends};
+  spec_ = {segment_.data() + spec_offset(workers, ends), spec_bytes};
+}
+
+LaneSpec Control::spec() const {
+  LaneSpec spec = LaneSpec::decode(spec_);
+  if (spec.workers.size() != workers_.size() || spec.ends.size() != counters_.size())
+    throw StartError("the control block has not as many workers and link ends as its description of the lane");
+  return spec;
+}
 
 void record_error(ErrorRecord& record, const std::string& element, const std::string& pad, std::uint64_t frame,
                   const std::string& type, const std::string& text) noexcept {
@@ -145,8 +171,15 @@ void record_error(ErrorRecord& record, const std::string& element, const std::st
   copy_text(record.pad, pad);
   copy_text(record.type, type);
   copy_text(record.text, text);
-  // SYNC error.record (release): the texts are complete; pairs with the acquire in the supervisor.
+  // SYNC error.record (release): the texts are complete; pairs with the acquire in take_error.
   record.set.store(1, std::memory_order_release);
+}
+
+std::optional<RecordedError> take_error(ErrorRecord& record) {
+  // SYNC error.record (acquire): pairs with record_error.
+  if (record.set.exchange(0, std::memory_order_acquire) == 0) return std::nullopt;
+  return RecordedError{text_in(record.element), text_in(record.pad), record.frame, text_in(record.type),
+                       text_in(record.text)};
 }
 
 }  // namespace weir::engine

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "engine/lane_spec.hpp"
@@ -109,11 +111,11 @@ class Control {
   [[nodiscard]] const shm::Segment& segment() const noexcept { return segment_; }
 
  private:
-  void locate() noexcept;
+  void locate(std::uint32_t workers, std::uint32_t ends, std::size_t spec_bytes) noexcept;
   shm::Segment segment_;
-  WorkerControl* workers_ = nullptr;
-  LinkCounters* counters_ = nullptr;
-  std::byte* spec_ = nullptr;
+  std::span<WorkerControl> workers_;
+  std::span<LinkCounters> counters_;
+  std::span<std::byte> spec_;
 };
 
 /// The same in every process that was built with this library; differs between builds whose memory may differ.
@@ -122,8 +124,19 @@ class Control {
 /// Tells the parent, through a control block that may be of another build, why this process will not work for it.
 void refuse(int fd, const std::string& why) noexcept;
 
+/// What refuse() told, else nothing. Another process may have written anything there: it is text in any case.
+[[nodiscard]] std::string refusal_in(const Prologue& prologue);
+
 /// The first error of a lane; later ones are dropped. The record is readable once `set` is seen.
 void record_error(ErrorRecord& record, const std::string& element, const std::string& pad, std::uint64_t frame,
                   const std::string& type, const std::string& text) noexcept;
+
+struct RecordedError {
+  std::string element, pad;
+  std::uint64_t frame = 0;
+  std::string type, text;
+};
+/// Takes it out of the record, once.
+[[nodiscard]] std::optional<RecordedError> take_error(ErrorRecord& record);
 
 }  // namespace weir::engine

@@ -18,9 +18,11 @@ void archive_list(Archive& wire, std::vector<T>& list) {
   wire(size);
   if constexpr (std::is_same_v<Archive, WireReader>) {
     if (size > wire.left()) throw Error("a list is longer than the data it is in");
-    list.resize(size);
+    list.clear();
+    while (list.size() < size) archive(wire, list.emplace_back());  // grows as the data goes on, not as it says
+  } else {
+    for (T& item : list) archive(wire, item);
   }
-  for (T& item : list) archive(wire, item);
 }
 
 template <class Archive>

@@ -32,7 +32,9 @@ void LatencyHistogram::merge(const LatencyHistogram& other) noexcept {
 
 std::uint64_t LatencyHistogram::quantile(double q) const noexcept {
   if (total_ == 0) return 0;
-  const auto wanted = static_cast<std::uint64_t>(std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(total_)));
+  // A worker process may have written any total: no more than an integer holds.
+  const double rank = std::min(std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(total_)), 0x1p63);
+  const auto wanted = static_cast<std::uint64_t>(rank);
   std::uint64_t seen = 0;
   for (unsigned i = 0; i < kBuckets; ++i) {
     seen += counts_[i];

@@ -277,7 +277,7 @@ void Run::judge_child(std::uint32_t lane, int status) {
   if (state == LaneState::ended && signal == 0 && exit_status <= 0) return;
   if (state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main) {
     collect_error(lane);
-  } else if (const std::string why = refusal_of(lane); !why.empty()) {
+  } else if (const std::string why = refusal_in(controls_[lane].header().prologue); !why.empty()) {
     const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + why);
     add_error(std::make_exception_ptr(error), error.what());
   } else if (state == LaneState::created && signal == 0) {
@@ -293,13 +293,6 @@ void Run::judge_child(std::uint32_t lane, int status) {
   request_stop(options_.stop_timeout);
 }
 
-std::string Run::refusal_of(std::uint32_t lane) const {
-  const Prologue& prologue = controls_[lane].header().prologue;
-  // SYNC control.refused (acquire): pairs with refuse() in the worker.
-  if (prologue.refused.load(std::memory_order_acquire) == 0) return {};
-  return {prologue.refusal, ::strnlen(prologue.refusal, sizeof prologue.refusal)};
-}
-
 void Run::on_lane_ended(std::uint32_t lane) {
   LaneRun& run = lanes_[lane];
   if (!run.running) return;  // was abandoned
@@ -312,17 +305,20 @@ void Run::on_lane_ended(std::uint32_t lane) {
 }
 
 void Run::collect_error(std::uint32_t lane) {
-  ErrorRecord& record = controls_[lane].header().error;
-  // SYNC error.record (acquire): pairs with record_error.
-  if (record.set.exchange(0, std::memory_order_acquire) == 0) return;
-  const auto text = [](const auto& field) { return std::string(field, ::strnlen(field, sizeof field)); };
+  auto recorded = take_error(controls_[lane].header().error);
+  if (!recorded) return;
+  // A worker process may have written anything: it speaks for nobody but itself.
+  const LaneSpec& spec = plan_.lanes[lane];
+  if (spec.mode == Mode::process && recorded->element != spec.name &&
+      std::ranges::find(spec.workers, recorded->element, &WorkerSpec::element) == spec.workers.end())
+    recorded->element = elements_of(lane);
   const LaneState state = controls_[lane].header().state.load(std::memory_order_relaxed);
   if (state == LaneState::refused || state == LaneState::no_worker_main) {
-    const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + text(record.text));
+    const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + recorded->text);
     add_error(std::make_exception_ptr(error), error.what());
     return;
   }
-  const WorkerError error(text(record.element), text(record.pad), record.frame, text(record.type), text(record.text));
+  const WorkerError error(recorded->element, recorded->pad, recorded->frame, recorded->type, recorded->text);
   // weir's own verdicts on a frame keep their type; anything else is the element's.
   std::exception_ptr thrown = std::make_exception_ptr(error);
   if (error.type == "weir::SpecError") thrown = std::make_exception_ptr(SpecError(error.what()));
