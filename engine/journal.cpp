@@ -71,8 +71,11 @@ void stamp(shm::RingHeader& ring, const LinkRecord& link) noexcept {
   const std::uint64_t mask = ring.slots - 1;
   for (std::uint64_t pos = link.begin; pos != link.end; ++pos) {
     step("apply.stamp");
+    const std::atomic_ref home(slots[pos & mask].home);
+    // A stamp that is there already stays: the consumer may be copying that slot. relaxed: equal, or our own to change.
+    if (home.load(std::memory_order_relaxed) == pos + 1) continue;
     // SYNC ring.publish (release): the frame was laid there before the commit; pairs with the acquire in RingReader.
-    std::atomic_ref(slots[pos & mask].home).store(pos + 1, std::memory_order_release);
+    home.store(pos + 1, std::memory_order_release);
   }
 }
 
