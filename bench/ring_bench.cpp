@@ -49,11 +49,13 @@ BENCHMARK(RawPingPong)->UseRealTime();
 
 /// A ring in a segment of its own; the same for both ends, in one process or two.
 struct Ring {
-  Ring(shm::Segment::Sharing sharing, std::size_t limit)
-      : segment(shm::Segment::create(sharing, shm::ring_bytes(limit), "ring")),
-        header(shm::create_ring(segment.data(), limit)) {}
+  Ring(shm::Segment::Sharing sharing, std::size_t frames)
+      : segment(shm::Segment::create(sharing, shm::ring_bytes(frames), "ring")),
+        header(shm::create_ring(segment.data(), frames)),
+        limit(frames) {}
   shm::Segment segment;
   shm::RingHeader* header;
+  std::size_t limit;
 };
 
 void take(shm::RingReader& reader, detail::Descriptor& frame) {
@@ -70,8 +72,8 @@ void RingRoundTrip(benchmark::State& state) {
   Ring there(sharing, 128), back(sharing, 128);
   std::thread echo([&] {
     pin(1);
-    shm::RingReader reader(there.header);
-    shm::RingWriter writer(back.header);
+    shm::RingReader reader(there.header, there.limit);
+    shm::RingWriter writer(back.header, back.limit);
     detail::Descriptor frame{};
     do {
       take(reader, frame);
@@ -79,8 +81,8 @@ void RingRoundTrip(benchmark::State& state) {
     } while (!(frame.flags & detail::kEos));
   });
   pin(0);
-  shm::RingWriter writer(there.header);
-  shm::RingReader reader(back.header);
+  shm::RingWriter writer(there.header, there.limit);
+  shm::RingReader reader(back.header, back.limit);
   detail::Descriptor frame{};
   std::uint64_t sent = 0;
   for (auto _ : state) {
@@ -102,7 +104,7 @@ void RingThroughput(benchmark::State& state) {
   std::uint64_t sum = 0;
   std::thread consumer([&] {
     pin(1);
-    shm::RingReader reader(ring.header);
+    shm::RingReader reader(ring.header, ring.limit);
     detail::Descriptor frame{};
     do {
       take(reader, frame);
@@ -110,7 +112,7 @@ void RingThroughput(benchmark::State& state) {
     } while (!(frame.flags & detail::kEos));
   });
   pin(0);
-  shm::RingWriter writer(ring.header);
+  shm::RingWriter writer(ring.header, ring.limit);
   detail::Descriptor frame{};
   std::uint64_t sent = 0;
   for (auto _ : state) {

@@ -39,7 +39,7 @@ class RingLink {
 
   class Writer {
    public:
-    explicit Writer(shm::RingHeader* header) : ring_(header) {}
+    explicit Writer(shm::RingHeader* header) : ring_(header, kCapacity) {}
     bool put(const Message& message) {
       if (!ring_.has_room()) return false;
       detail::Descriptor frame;
@@ -54,7 +54,7 @@ class RingLink {
 
   class Reader {
    public:
-    explicit Reader(shm::RingHeader* header) : ring_(header) {}
+    explicit Reader(shm::RingHeader* header) : ring_(header, kCapacity) {}
     /// As a lane does it: taken slots go back when enough of them are due, or when the ring is dry.
     bool take(Message& message) {
       if (!ring_.has_frame()) {

@@ -58,16 +58,22 @@ Dict Dict::decode(std::span<const std::byte> bytes) {
   for (std::uint32_t i = 0; i < size; ++i) {
     std::string name;
     wire(name);
+    const auto add = [&](Value value) { dict.entries_.emplace_back(std::move(name), std::move(value)); };
     std::uint8_t kind = 0;
     wire(kind);
     switch (kind) {
-      case 0: dict.set(name, read(bool{})); break;
-      case 1: dict.set(name, read(std::int64_t{})); break;
-      case 2: dict.set(name, read(double{})); break;
-      case 3: dict.set(name, read(std::string{})); break;
+      case 0: add(read(bool{})); break;
+      case 1: add(read(std::int64_t{})); break;
+      case 2: add(read(double{})); break;
+      case 3: add(read(std::string{})); break;
       default: throw Error("an encoded dictionary has an entry of unknown kind " + std::to_string(kind));
     }
   }
+  std::vector<std::string_view> names;
+  for (const Entry& entry : dict.entries_) names.push_back(entry.first);
+  std::ranges::sort(names);
+  if (const auto twice = std::ranges::adjacent_find(names); twice != names.end())
+    throw Error("an encoded dictionary has two entries named '" + std::string(*twice) + "'");
   return dict;
 }
 

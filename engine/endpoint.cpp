@@ -65,6 +65,13 @@ void SinkMeter::count(const Descriptor& frame) const noexcept {
   if (latency && frame.origin != 0) header->latency.add(static_cast<std::uint64_t>(origin_now() - frame.origin) << 6);
 }
 
+namespace {
+[[noreturn]] void throw_broken(const LinkEnd& end, const std::string& who) {
+  throw PayloadError("the queue from '" + end.source + "' to '" + end.sink + "' is broken: " + who +
+                     "'s process has written over it");
+}
+}  // namespace
+
 // --- Inlet
 
 void Inlet::account(const Descriptor& d) {
@@ -159,6 +166,10 @@ void Inlet::refuse_too_much() const {
                 "queue_maxsize, or take less in a poll");
 }
 
+void Inlet::refuse_broken() const {
+  if (!local_ && ring_.is_broken()) throw_broken(*end_, "its producer");
+}
+
 void Inlet::leave() noexcept {
   publish_counters();
   if (local_) local_->leave();
@@ -198,12 +209,12 @@ void Outlet::find_everyday() noexcept {
 namespace {
 
 /// The frame's metadata in a block of the lane's arena: its size in 8 bytes, then the encoding.
-BlockHeader* encode_metadata(const Frame& frame) {
+detail::LentBlock encode_metadata(const Frame& frame) {
   const auto bytes = frame.metadata().encode();
   if (bytes.size() > kMostMetadata)
     throw PayloadError("the frame's metadata takes " + std::to_string(bytes.size()) + " bytes; " +
                        std::to_string(kMostMetadata) + " can cross to another process; send it as a payload");
-  BlockHeader* block = detail::lend_block(sizeof(std::uint64_t) + bytes.size());
+  const detail::LentBlock block = detail::lend_block(sizeof(std::uint64_t) + bytes.size());
   const std::uint64_t size = bytes.size();
   std::memcpy(block->payload(), &size, sizeof size);
   std::memcpy(block->payload() + sizeof size, bytes.data(), bytes.size());
@@ -238,7 +249,7 @@ void Outlet::put_any(Frame&& frame) {
       if (only_ || FrameAccess::descriptor(changed).home == FrameAccess::descriptor(frame).home)
         make_crossable(only_ ? frame : changed, link);
     }
-  BlockHeader* metadata = nullptr;
+  detail::LentBlock metadata;
   if (any_crossing_ && (FrameAccess::descriptor(frame).flags & detail::kMetadata)) metadata = encode_metadata(frame);
   Descriptor& d = FrameAccess::descriptor(frame);
   describe(d);
@@ -256,7 +267,7 @@ void Outlet::put_any(Frame&& frame) {
     for (Link& link : links_) put_on(link, Frame(must_change(frame, link) ? changed : frame), metadata);
     frame = Frame();
   }
-  if (metadata) detail::drop_share(metadata, metadata->ref);  // our own; each link has taken one of its own
+  if (metadata) detail::drop_share(metadata, metadata.ref);  // our own; each link has taken one of its own
 }
 
 // Who may be killed and started again holds blocks by marks. A block of which all marks are held is copied.
@@ -307,7 +318,12 @@ void Outlet::refuse_too_much() const {
                   "queue_maxsize, or put less in a poll");
 }
 
-void Outlet::put_on(Link& link, Frame&& frame, BlockHeader* metadata) {
+void Outlet::refuse_broken() const {
+  for (const Link& link : links_)
+    if (!link.local && !link.gone() && link.ring.is_broken()) throw_broken(*link.end, "its consumer");
+}
+
+void Outlet::put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata) {
   if (link.gone()) {
     ++link.dropped;  // nobody will read it
     everyday_ = nullptr;
@@ -327,9 +343,9 @@ void Outlet::put_on(Link& link, Frame&& frame, BlockHeader* metadata) {
   }
   metadata->shares.fetch_add(1, std::memory_order_relaxed);  // we hold one, so it can't reach 0 meanwhile
   Descriptor crossing = d;
-  crossing.metadata = metadata->ref;
+  crossing.metadata = metadata.ref;
   if (link.end->marks)
-    if (const auto marked = detail::mark_share(metadata, metadata->ref)) crossing.metadata = *marked;
+    if (const auto marked = detail::mark_share(metadata, metadata.ref)) crossing.metadata = *marked;
   put_in_ring(link, crossing);
   d.home = 0;  // the payload's share travels, the metadata object's stays
   d.kind = Payload::none;
@@ -401,7 +417,7 @@ void Outlet::make_crossable(Frame& frame, const Link& link) {
 void Outlet::copy_into_arena(Frame& frame) {
   const Descriptor& d = FrameAccess::descriptor(frame);
   const std::size_t bytes = std::size_t{d.block.count} * d.block.item_bytes;
-  BlockHeader* block = detail::lend_block(bytes);
+  const detail::LentBlock block = detail::lend_block(bytes);
   std::memcpy(block->payload(), reinterpret_cast<BlockHeader*>(d.home)->payload(), bytes);
   FrameAccess::replace_block(frame, block);
 }
@@ -425,7 +441,8 @@ void Outlet::encode_object(Frame& frame, const Link& link) {
                        link.end->sink + "'");
   Frame encoded = Frame::loan<std::byte>(bytes);  // gives the block back if encode throws
   type.encode(object, encoded.data<std::byte>());
-  auto* block = reinterpret_cast<BlockHeader*>(FrameAccess::descriptor(encoded).home);
+  const Descriptor& e = FrameAccess::descriptor(encoded);
+  const detail::LentBlock block{reinterpret_cast<BlockHeader*>(e.home), e.kind == Payload::block ? e.block.ref : 0};
   FrameAccess::forget(encoded);
   FrameAccess::replace_block(frame, block);
   d.block.count = type.plain ? 1 : static_cast<std::uint32_t>(bytes);

@@ -145,6 +145,8 @@ class Inlet {
   }
   /// Throws Error where a poll would wait for more than its queue can hold until it ends.
   void refuse_too_much() const;
+  /// Throws PayloadError where nothing will come any more, though the producer has not ended as it should.
+  void refuse_broken() const;
   /// The consumer has ended: what is queued, and what still comes, stays.
   void leave() noexcept;
   /// The lane is about to wait: counts if this is what it may wait for.
@@ -280,6 +282,8 @@ class Outlet {
   }
   /// Throws Error where a poll would wait for room that only its own end can make.
   void refuse_too_much() const;
+  /// Throws PayloadError where room will never come, as the consumer says that it has taken what was never put.
+  void refuse_broken() const;
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
   std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
   std::uint32_t* origin = nullptr;  ///< of the last frame that its element took, for frames that have none
@@ -289,7 +293,7 @@ class Outlet {
 
  private:
   void put_any(Frame&& frame);
-  void put_on(Link& link, Frame&& frame, detail::BlockHeader* metadata);
+  void put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata);
   void put_in_ring(Link& link, const detail::Descriptor& frame) const noexcept;
   static void mark(Frame& frame, Link& link);
   [[noreturn]] void throw_after_eos() const;

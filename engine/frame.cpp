@@ -40,11 +40,11 @@ std::optional<BlockRef> mark_share(BlockHeader* block, BlockRef ref) noexcept {
   }
 }
 
-BlockHeader* lend_block(std::size_t bytes) {
+LentBlock lend_block(std::size_t bytes) {
   return current_lender ? current_lender->lend(bytes) : lend_heap_block(bytes);
 }
 
-BlockHeader* lend_heap_block(std::size_t bytes) {
+LentBlock lend_heap_block(std::size_t bytes) {
   void* memory = ::operator new(sizeof(BlockHeader) + bytes, std::align_val_t{alignof(BlockHeader)}, std::nothrow);
   if (!memory)
     throw MemoryError("no memory for a payload of " + std::to_string(bytes) + " bytes", bytes, 0);
@@ -55,19 +55,19 @@ BlockHeader* lend_heap_block(std::size_t bytes) {
     self->~BlockHeader();
     ::operator delete(self, std::align_val_t{alignof(BlockHeader)});
   };
-  return block;
+  return {block, 0};
 }
 
-void FrameAccess::replace_block(Frame& frame, BlockHeader* block) noexcept {
+void FrameAccess::replace_block(Frame& frame, LentBlock block) noexcept {
   Descriptor& d = frame.d_;
   const std::uint64_t metadata = std::exchange(d.metadata, 0);
   const std::uint64_t count = d.block.count;
   const auto item_bytes = d.block.item_bytes;
   frame.drop();
   d.metadata = metadata;
-  d.home = reinterpret_cast<std::uintptr_t>(block);
-  d.kind = block->ref != 0 ? Payload::block : Payload::heap;
-  d.block.ref = block->ref != 0 ? block->ref : d.home;
+  d.home = reinterpret_cast<std::uintptr_t>(block.header);
+  d.kind = block.kind();
+  d.block.ref = block.place();
   d.block.count = static_cast<std::uint32_t>(count);
   d.block.item_bytes = item_bytes;
 }
@@ -128,10 +128,10 @@ void Frame::copy_block() {
   const auto* from = reinterpret_cast<BlockHeader*>(std::exchange(d_.home, 0));
   try {
     const std::size_t bytes = std::size_t{d_.block.count} * d_.block.item_bytes;
-    BlockHeader* copy = detail::lend_block(bytes);
+    const detail::LentBlock copy = detail::lend_block(bytes);
     std::memcpy(copy->payload(), const_cast<BlockHeader*>(from)->payload(), bytes);
-    d_.home = reinterpret_cast<std::uintptr_t>(copy);
-    d_.block.ref = copy->ref;
+    d_.home = reinterpret_cast<std::uintptr_t>(copy.header);
+    d_.block.ref = copy.ref;
     d_.metadata = metadata;
   } catch (...) {
     if (metadata) drop_own(reinterpret_cast<BlockHeader*>(static_cast<std::uintptr_t>(metadata)));
@@ -150,11 +150,11 @@ void Frame::adopt_block(TypeId type, std::size_t item_bytes, std::size_t count) 
   if (count > UINT32_MAX || count > SIZE_MAX / item_bytes)
     throw MemoryError("a frame holds at most 4294967295 items, " + std::to_string(count) + " were asked for", count,
                       UINT32_MAX);
-  BlockHeader* block = detail::lend_block(count * item_bytes);
+  const detail::LentBlock block = detail::lend_block(count * item_bytes);
   d_.type = static_cast<std::uint32_t>(type);
-  d_.home = reinterpret_cast<std::uintptr_t>(block);
-  d_.kind = block->ref != 0 ? Payload::block : Payload::heap;
-  d_.block.ref = block->ref != 0 ? block->ref : d_.home;
+  d_.home = reinterpret_cast<std::uintptr_t>(block.header);
+  d_.kind = block.kind();
+  d_.block.ref = block.place();
   d_.block.count = static_cast<std::uint32_t>(count);
   d_.block.item_bytes = static_cast<std::uint32_t>(item_bytes);
 }
@@ -183,7 +183,7 @@ void Frame::unshare() {
     adopt_object(copy);
   } else if (is_block()) {
     const std::size_t bytes = std::size_t{d_.block.count} * d_.block.item_bytes;
-    BlockHeader* copy = detail::lend_block(bytes);
+    const detail::LentBlock copy = detail::lend_block(bytes);
     std::memcpy(copy->payload(), header()->payload(), bytes);
     detail::FrameAccess::replace_block(*this, copy);
   }

@@ -66,9 +66,19 @@ std::size_t JournalView::bytes(const LaneSpec& spec) noexcept {
 
 namespace {
 
-void stamp(shm::RingHeader& ring, const LinkRecord& link) noexcept {
-  auto* slots = reinterpret_cast<shm::Slot*>(&ring + 1);
-  const std::uint64_t mask = ring.slots - 1;
+/// A ring as the lane's spec has it: its header may have been written over.
+struct Ring {
+  Ring(const LaneSpec& spec, const Memory& memory, std::uint32_t link)
+      : Ring(memory, *std::ranges::find(spec.ends, link, &LinkEnd::link)) {}
+  Ring(const Memory& memory, const LinkEnd& end)
+      : limit(end.capacity), header(*memory.rings.at(end.link).at<shm::RingHeader>(0)) {}
+  std::uint32_t limit;
+  shm::RingHeader& header;
+};
+
+void stamp(const Ring& ring, const LinkRecord& link) noexcept {
+  auto* slots = reinterpret_cast<shm::Slot*>(&ring.header + 1);
+  const std::uint64_t mask = shm::ring_slots(ring.limit) - 1;
   for (std::uint64_t pos = link.begin; pos != link.end; ++pos) {
     step("apply.stamp");
     const std::atomic_ref home(slots[pos & mask].home);
@@ -90,9 +100,9 @@ void drop_marked(BlockHeader& block, const DropRecord& drop) noexcept {
 }
 
 /// Whether the positions are such as this ring may have: a worker that is gone may have written anything.
-bool fits(const shm::RingHeader& ring, const LinkRecord& link) noexcept { return link.end - link.begin <= ring.limit; }
-bool fits(const shm::RingHeader& ring, const InletRecord& inlet) noexcept {
-  return inlet.end - ring.head.load(std::memory_order_relaxed) <= ring.limit;
+bool fits(const Ring& ring, const LinkRecord& link) noexcept { return link.end - link.begin <= ring.limit; }
+bool fits(const Ring& ring, const InletRecord& inlet) noexcept {
+  return inlet.end - ring.header.head.load(std::memory_order_relaxed) <= ring.limit;
 }
 
 void apply(const LaneSpec& spec, const Memory& memory, const shm::ArenaTable& arenas, const JournalView::Record& r) {
@@ -100,7 +110,7 @@ void apply(const LaneSpec& spec, const Memory& memory, const shm::ArenaTable& ar
   for (const WorkerSpec& worker : spec.workers)
     for (const auto& links : worker.outlets)
       for (const std::uint32_t number : links) {
-        shm::RingHeader& ring = *memory.ring(number);
+        const Ring ring(spec, memory, number);
         if (fits(ring, r.links[link])) stamp(ring, r.links[link]);
         ++link;
       }
@@ -110,13 +120,13 @@ void apply(const LaneSpec& spec, const Memory& memory, const shm::ArenaTable& ar
   }
   for (const WorkerSpec& worker : spec.workers)
     for (const std::uint32_t number : worker.inlets) {
-      shm::RingHeader& ring = *memory.ring(number);
+      const Ring ring(spec, memory, number);
       const InletRecord& record = r.inlets[inlet++];
       if (!fits(ring, record)) continue;
       step("apply.release");
-      ring.samples.store(record.tally.samples(), std::memory_order_relaxed);
+      ring.header.samples.store(record.tally.samples(), std::memory_order_relaxed);
       // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::has_room.
-      ring.head.store(record.end, std::memory_order_release);
+      ring.header.head.store(record.end, std::memory_order_release);
     }
 }
 
@@ -167,9 +177,9 @@ void Journal::place_ends() {
   }
 }
 
-BlockHeader* Journal::lend(std::size_t bytes) {
+detail::LentBlock Journal::lend(std::size_t bytes) {
   step("lend");
-  BlockHeader* block = arena_.lend(bytes);
+  const detail::LentBlock block = arena_.lend(bytes);
   step("lent");
   return block;
 }

@@ -95,7 +95,7 @@ class Journal final : public detail::Lender {
   /// The worker's ends, which get the positions that were committed.
   void bind(std::vector<Inlet*> inlets, std::vector<Outlet*> outlets);
 
-  detail::BlockHeader* lend(std::size_t bytes) override;
+  detail::LentBlock lend(std::size_t bytes) override;
   [[nodiscard]] bool keeps_journal() const noexcept override { return true; }
   void drop_later(detail::BlockHeader* block, detail::BlockRef ref) noexcept override;
 

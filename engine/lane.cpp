@@ -36,7 +36,7 @@ Inlet& Lane::add_inlet(std::uint32_t link) {
   const std::uint32_t i = index_of(link);
   const LinkEnd& end = spec_.ends[i];
   shm::RingReader ring;
-  if (!local_of_end_[i]) ring = shm::RingReader(memory_.ring(link));
+  if (!local_of_end_[i]) ring = shm::RingReader(memory_.ring(end), end.capacity);
   SinkMeter meter;
   if (end.to_sink) meter = {&control_.header(), spec_.measure_latency};
   return inlets_.emplace_back(*this, progress_, end, control_.counters(i), ring, local_of_end_[i], bell_of(end.peer_lane), arenas_,
@@ -49,7 +49,7 @@ Outlet& Lane::add_outlet(const std::vector<std::uint32_t>& links, const std::str
     const std::uint32_t i = index_of(link);
     const LinkEnd& end = spec_.ends[i];
     shm::RingWriter ring;
-    if (!local_of_end_[i]) ring = shm::RingWriter(memory_.ring(link));
+    if (!local_of_end_[i]) ring = shm::RingWriter(memory_.ring(end), end.capacity);
     ends.push_back({&end, &control_.counters(i), ring, local_of_end_[i], bell_of(end.peer_lane)});
   }
   return outlets_.emplace_back(*this, std::move(ends), pad, arenas_, from_source,
@@ -58,6 +58,11 @@ Outlet& Lane::add_outlet(const std::vector<std::uint32_t>& links, const std::str
 
 void Lane::release_all() noexcept {
   for (Inlet& inlet : inlets_) inlet.release();
+}
+
+void Lane::refuse_broken_ends() const {
+  for (const Inlet& inlet : inlets_) inlet.refuse_broken();
+  for (const Outlet& outlet : outlets_) outlet.refuse_broken();
 }
 
 void Lane::note_wait() noexcept {
@@ -118,7 +123,10 @@ bool Lane::turn() noexcept {
 bool Lane::ready() noexcept {
   if (stopping()) return true;
   bool ready = false;
-  guard([&] { ready = std::ranges::any_of(tasks_, [](auto& t) { return !t->finished && t->ready(); }); });
+  guard([&] {
+    ready = std::ranges::any_of(tasks_, [](auto& t) { return !t->finished && t->ready(); });
+    if (!ready) refuse_broken_ends();
+  });
   return ready || failed_;
 }
 

@@ -128,14 +128,19 @@ class Lane {
   [[nodiscard]] shm::Doorbell bell_of(std::uint32_t lane) const noexcept;
 
   /// Waits until `ready()` or the deadline; returns what ready() says last. `ready` has to include every reason
-  /// to wake up, stopping() among them.
+  /// to wake up, stopping() among them. Throws PayloadError where a queue was damaged.
   template <class Ready>
   bool wait(Ready&& ready, const shm::Deadline& deadline) {
     if (journal_) journal_->about_to_wait();
     release_all();
     note_wait();
     arena_.prepare();
-    return waiter_.wait({&bell_, 1}, ready, deadline);
+    const auto ready_or_broken = [&] {
+      if (ready()) return true;
+      refuse_broken_ends();
+      return false;
+    };
+    return waiter_.wait({&bell_, 1}, ready_or_broken, deadline);
   }
 
   // What the ends and their queues note down during a poll, so that the lane knows whether it got on.
@@ -179,6 +184,8 @@ class Lane {
   template <class Work>
   void guard(Work&& work) noexcept;
   [[nodiscard]] bool all_finished() const noexcept;
+  /// Throws PayloadError: a neighbour in another process has damaged a queue, and what is waited for will not come.
+  void refuse_broken_ends() const;
   void publish_figures() noexcept;
 
   const LaneSpec& spec_;

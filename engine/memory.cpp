@@ -67,10 +67,11 @@ std::vector<const shm::Segment*> Memory::segments() const {
 
 shm::Bell* Memory::bell(std::uint32_t lane) const { return bells.at(lane).at<shm::Bell>(0); }
 
-shm::RingHeader* Memory::ring(std::uint32_t link) const {
-  const shm::Segment& segment = rings.at(link);
-  shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size());
-  if (!header) throw StartError("link " + std::to_string(link) + ": its segment holds no ring of this layout");
+shm::RingHeader* Memory::ring(const LinkEnd& end) const {
+  const shm::Segment& segment = rings.at(end.link);
+  shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size(), end.capacity);
+  if (!header) throw StartError("the queue from '" + end.source + "' to '" + end.sink +
+                     "' holds no ring of this layout: one of the two has written over it");
   return header;
 }
 

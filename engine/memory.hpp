@@ -34,8 +34,8 @@ class Memory {
 
   [[nodiscard]] std::vector<const shm::Segment*> segments() const;
   [[nodiscard]] shm::Bell* bell(std::uint32_t lane) const;
-  /// The ring's header. Throws StartError if the segment holds none.
-  [[nodiscard]] shm::RingHeader* ring(std::uint32_t link) const;
+  /// The header of the link's ring. Throws StartError if the segment holds none of the link's capacity.
+  [[nodiscard]] shm::RingHeader* ring(const LinkEnd& end) const;
 };
 
 }  // namespace weir::engine

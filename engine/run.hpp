@@ -146,6 +146,7 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] int poll_timeout() const;
   void on_child_ended(std::uint32_t lane);
   void judge_child(std::uint32_t lane, int status);
+  [[nodiscard]] const LinkEnd* left_open(std::uint32_t lane) const;
   void on_lane_ended(std::uint32_t lane);
   void on_signals();
   void check_deadlines();

@@ -53,16 +53,16 @@ void Run::release_left_frames() {
       continue;
     const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
                          plan_.lanes[link.consumer_lane].mode == Mode::process;
-    shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size());
+    shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size(), link.capacity);
     if (!header) continue;  // scribbled over; the memory goes as a whole
     auto* slots = reinterpret_cast<shm::Slot*>(header + 1);
-    const std::uint64_t end = shm::frames_put(*header);
+    const std::uint64_t end = shm::frames_put(*header, link.capacity);
     // SYNC ring.release (acquire): pairs with the consumer's last release
     std::uint64_t pos = header->head.load(std::memory_order_acquire);
-    if (end - pos > header->limit) continue;
+    if (end - pos > link.capacity) continue;
     for (; pos != end; ++pos) {
       Frame frame;
-      detail::Descriptor d = slots[pos & (header->slots - 1)];
+      detail::Descriptor d = slots[pos & (shm::ring_slots(link.capacity) - 1)];
       d.home = 0;
       if (crosses && (d.flags & detail::kMetadata)) {
         if (auto* block = arenas.resolve(d.metadata, 0)) detail::drop_share(block, d.metadata);
@@ -134,12 +134,12 @@ void Run::report_links() {
     if (!link.inside_lane()) {
       // A lane that was killed left no figures: the ring itself tells.
       const shm::Segment& segment = memory_->rings.at(i);
-      const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size());
+      const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size(), link.capacity);
       if (!ring) {  // scribbled over: the lanes' own figures are all there is
         add(std::move(report), link.from_source);
         continue;
       }
-      const std::uint64_t put = shm::frames_put(*ring);
+      const std::uint64_t put = shm::frames_put(*ring, link.capacity);
       const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
       report.left += put - std::min(put, head);
       if (!ended_well(link.producer_lane)) report.produced = put;

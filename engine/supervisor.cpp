@@ -265,6 +265,7 @@ void Run::on_child_ended(std::uint32_t lane) {
   if (begin_restart(lane, status)) return;
   run.running = false;
   mark_terminated(lane);
+  for (const std::uint32_t neighbour : plan_.lanes[lane].neighbours) ring_lane(neighbour);  // it may not have
   judge_child(lane, status);
 }
 
@@ -274,7 +275,16 @@ void Run::judge_child(std::uint32_t lane, int status) {
   const LaneState state = controls_[lane].header().state.load(std::memory_order_acquire);
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   const int exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : status == kNoStatus ? -1 : 0;
-  if (state == LaneState::ended && signal == 0 && exit_status <= 0) return;
+  if (state == LaneState::ended && signal == 0 && exit_status <= 0) {
+    const LinkEnd* end = left_open(lane);
+    if (!end) return;
+    const WorkerError error(elements_of(lane), "", 0, "weir::Error",
+                            "its process has ended before the stream of pad '" +
+                                (end->produces ? end->source : end->sink) +
+                                "': it has written over memory that is weir's");
+    add_error(std::make_exception_ptr(error), error.what());
+    return request_stop(options_.stop_timeout);
+  }
   if (state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main) {
     collect_error(lane);
   } else if (const std::string why = refusal_in(controls_[lane].header().prologue); !why.empty()) {
@@ -291,6 +301,26 @@ void Run::judge_child(std::uint32_t lane, int status) {
     add_error(std::make_exception_ptr(error), error.what());
   }
   request_stop(options_.stop_timeout);
+}
+
+// A worker that ends leaves its queues closed, and an EOS frame last in each that it fills, unless nobody listens or the
+// run is being stopped. One that has written over its memory may not.
+const LinkEnd* Run::left_open(std::uint32_t lane) const {
+  for (const LinkEnd& end : plan_.lanes[lane].ends) {
+    if (end.produces && end.consumes) continue;
+    const auto& ring = *memory_->rings.at(end.link).at<shm::RingHeader>(0);
+    // relaxed, all: its process has ended
+    const bool gone = ring.gone.load(std::memory_order_relaxed) != 0;
+    if (end.consumes && !gone) return &end;
+    if (!end.produces) continue;
+    const std::uint64_t closed = ring.closed_at.load(std::memory_order_relaxed);
+    if (closed == shm::kOpen) return &end;
+    // SYNC run.stopping (acquire): pairs with request_stop
+    if (gone || end.by_hand || stopping_.load(std::memory_order_acquire)) continue;
+    const auto* slots = reinterpret_cast<const shm::Slot*>(&ring + 1);
+    if (closed == 0 || !(slots[(closed - 1) & (shm::ring_slots(end.capacity) - 1)].flags & detail::kEos)) return &end;
+  }
+  return nullptr;
 }
 
 void Run::on_lane_ended(std::uint32_t lane) {

@@ -37,13 +37,16 @@ void for_each_chunk(const Segment& segment, Visit&& visit) {
   const auto& header = *segment.at<ArenaHeader>(0);
   // SYNC arena.chunk (acquire): pairs with the release in Arena::begin_chunk.
   const auto chunks = std::min<std::size_t>(header.chunks.load(std::memory_order_acquire), ArenaHeader::kMaxChunks);
+  std::uint64_t end = sizeof(ArenaHeader);  // of the chunks before: each byte is in one at most
   for (std::size_t i = 0; i < chunks; ++i) {
     ArenaChunk chunk{header.chunk[i].offset, header.chunk[i].stride};
     // SYNC arena.chunk (acquire): pairs with the release in Arena::grow.
     chunk.count = std::atomic_ref(const_cast<std::uint64_t&>(header.chunk[i].count)).load(std::memory_order_acquire);
     if (chunk.stride < sizeof(BlockHeader) || chunk.stride % kLine != 0 || chunk.offset % kLine != 0 ||
-        chunk.offset > segment.size() || chunk.count > (segment.size() - chunk.offset) / chunk.stride)
+        chunk.offset < end || chunk.offset > segment.size() ||
+        chunk.count > (segment.size() - chunk.offset) / chunk.stride)
       continue;  // scribbled over: nothing there can be believed
+    end = chunk.offset + chunk.count * chunk.stride;
     visit(chunk);
   }
 }
@@ -86,7 +89,7 @@ void Arena::take_over() {
   });
 }
 
-BlockHeader* Arena::lend(std::size_t bytes) {
+detail::LentBlock Arena::lend(std::size_t bytes) {
   if (bytes > segment_.size())
     throw MemoryError("a block of " + std::to_string(bytes) + " bytes is larger than this lane's arena of " +
                           std::to_string(segment_.size()) + " bytes; raise Options::arena_bytes (--memory)",
@@ -99,7 +102,8 @@ BlockHeader* Arena::lend(std::size_t bytes) {
     block = find_or_make(size_class);
   }
   note_lending(*block);
-  return block;
+  const auto offset = static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(block) - segment_.data());
+  return {block, make_ref(lane_, offset)};
 }
 
 // Nobody else knows the block until its frame is published. In which burst it is lent is noted before it counts as lent,

@@ -27,7 +27,7 @@ class Arena final : public detail::Lender {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  detail::BlockHeader* lend(std::size_t bytes) override;
+  detail::LentBlock lend(std::size_t bytes) override;
   /// For when the lane has nothing to do: if blocks of some size have run low, makes some more, as many as take
   /// 256 KiB or an eighth of what there is.
   void prepare() noexcept {

@@ -61,7 +61,7 @@ void futex_wake(std::atomic<std::uint32_t>& word, bool shared, int waiters) noex
 
 bool Doorbell::park(const Deadline& deadline) const noexcept {
   // SYNC bell.wake (acquire): pairs with the release in wake(); what the ringer stored before is visible.
-  while (bell_->parked.load(std::memory_order_acquire) != 0) {
+  while (bell_->parked.load(std::memory_order_acquire) == 1) {
     if (!futex_wait(bell_->parked, 1, shared_, deadline)) {
       retract();
       return false;
@@ -106,7 +106,7 @@ bool Doorbell::park(std::span<const Doorbell> bells, const Deadline& deadline) n
   while (in_time && !rung) {
     for (std::size_t i = 0; i < bells.size(); ++i) {
       // SYNC bell.wake (acquire): pairs with the release in wake(); what the ringer stored before is visible.
-      rung |= bells[i].bell_->parked.load(std::memory_order_acquire) == 0;
+      rung |= bells[i].bell_->parked.load(std::memory_order_acquire) != 1;
       waiters[i] = {1, reinterpret_cast<std::uintptr_t>(&bells[i].bell_->parked),
                     kFutexOf32Bits | (bells[i].shared_ ? 0 : kFutexPrivate), 0};
     }

@@ -26,19 +26,20 @@ inline RingHeader* create_ring(std::byte* memory, std::size_t limit) noexcept {
   return header;
 }
 
-/// Null if the memory holds no ring of this layout that fits into `bytes`.
-[[nodiscard]] inline RingHeader* attach_ring(std::byte* memory, std::size_t bytes) noexcept {
+/// Null if the memory holds no ring of this layout for `limit` frames. Whoever attaches knows the limit; what the
+/// header says is only compared, once, as another process may write to it at any time.
+[[nodiscard]] inline RingHeader* attach_ring(std::byte* memory, std::size_t bytes, std::size_t limit) noexcept {
+  if (limit == 0 || bytes < ring_bytes(limit)) return nullptr;
   auto* header = reinterpret_cast<RingHeader*>(memory);
-  if (bytes < sizeof(RingHeader) || header->magic != kRingMagic || header->version != kLayoutVersion) return nullptr;
-  if (header->limit == 0 || header->slots != ring_slots(header->limit)) return nullptr;
-  return ring_bytes(header->limit) <= bytes ? header : nullptr;
+  const bool is_one = header->magic == kRingMagic && header->version == kLayoutVersion;
+  return is_one && header->limit == limit && header->slots == ring_slots(limit) ? header : nullptr;
 }
 
 class RingWriter {
  public:
   RingWriter() = default;
-  explicit RingWriter(RingHeader* header) noexcept
-      : header_(header), slots_(reinterpret_cast<Slot*>(header + 1)), mask_(header->slots - 1), limit_(header->limit) {}
+  RingWriter(RingHeader* header, std::size_t limit) noexcept
+      : header_(header), slots_(reinterpret_cast<Slot*>(header + 1)), mask_(ring_slots(limit) - 1), limit_(limit) {}
 
   /// Whether a frame can be put; looks at the consumer's head only where the ring seems full.
   [[nodiscard]] bool has_room() noexcept {
@@ -73,6 +74,8 @@ class RingWriter {
     // relaxed: only a hint to give up; nothing is read on the strength of it
     return header_->gone.load(std::memory_order_relaxed) != 0;
   }
+  /// The consumer's head, as has_room() saw it last, says that it has taken what was never put.
+  [[nodiscard]] bool is_broken() const noexcept { return pos_ - head_seen_ > limit_; }
   [[nodiscard]] std::uint64_t produced() const noexcept { return pos_; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   [[nodiscard]] explicit operator bool() const noexcept { return header_ != nullptr; }
@@ -89,12 +92,12 @@ class RingWriter {
 class RingReader {
  public:
   RingReader() = default;
-  explicit RingReader(RingHeader* header) noexcept
+  RingReader(RingHeader* header, std::size_t limit) noexcept
       : header_(header),
         slots_(reinterpret_cast<const Slot*>(header + 1)),
-        mask_(header->slots - 1),
-        limit_(header->limit),
-        quantum_(header->limit < 4 ? 1 : header->limit / 4) {}
+        mask_(ring_slots(limit) - 1),
+        limit_(limit),
+        quantum_(limit < 4 ? 1 : limit / 4) {}
 
   [[nodiscard]] bool has_frame() const noexcept {
     // SYNC ring.publish (acquire): pairs with the release in RingWriter::put; the slot's frame is complete.
@@ -127,6 +130,12 @@ class RingReader {
     // SYNC ring.close (acquire): pairs with RingWriter::close; what was put before is visible, so equal means all.
     return header_->closed_at.load(std::memory_order_acquire) == pos_;
   }
+  /// The producer says that it has ended elsewhere than where its frames do.
+  [[nodiscard]] bool is_broken() const noexcept {
+    // SYNC ring.close (acquire): pairs with RingWriter::close; what was put before is visible, so it is seen below.
+    const std::uint64_t closed = header_->closed_at.load(std::memory_order_acquire);
+    return closed != kOpen && closed != pos_ && !has_frame();
+  }
   void leave() noexcept {
     release();
     header_->gone.store(1, std::memory_order_relaxed);  // relaxed: see consumer_gone
@@ -157,17 +166,17 @@ class RingReader {
 };
 
 /// For accounting after both ends are gone: how many frames were ever put, found from the stamps where the
-/// producer could not close.
-[[nodiscard]] inline std::uint64_t frames_put(const RingHeader& header) noexcept {
+/// producer could not close, or says what can't be.
+[[nodiscard]] inline std::uint64_t frames_put(const RingHeader& header, std::size_t limit) noexcept {
   // SYNC ring.close (acquire), SYNC ring.release (acquire): both ends are gone; what they did last is visible
   const std::uint64_t closed = header.closed_at.load(std::memory_order_acquire);
   const std::uint64_t head = header.head.load(std::memory_order_acquire);
-  if (closed != kOpen) return closed;
+  if (closed != kOpen && closed - head <= limit) return closed;
   auto* slots = reinterpret_cast<Slot*>(const_cast<RingHeader*>(&header) + 1);
   std::uint64_t pos = head;
   // SYNC ring.publish (acquire): a frame whose stamp is there is whole
-  while (pos - head < header.limit &&
-         std::atomic_ref(slots[pos & (header.slots - 1)].home).load(std::memory_order_acquire) == pos + 1)
+  while (pos - head < limit &&
+         std::atomic_ref(slots[pos & (ring_slots(limit) - 1)].home).load(std::memory_order_acquire) == pos + 1)
     ++pos;
   return pos;
 }

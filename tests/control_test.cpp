@@ -280,9 +280,10 @@ struct MemoryOfALane : testing::Test {
   /// Whether attaching, in another process, finds everything in its place.
   [[nodiscard]] bool arrives() const {
     const Memory there = Memory::attach(spec);
+    const LinkEnd& end = *std::ranges::find(spec.ends, 4u, &LinkEnd::link);
     return there.bell(0)->parked == 10 && there.bell(1)->parked == 11 && there.bell(2)->parked == 12 &&
            there.arenas.at(1).at<shm::ArenaHeader>(0)->lane == 1 &&
-           there.arenas.at(2).at<shm::ArenaHeader>(0)->lane == 2 && there.ring(4)->limit == 10 &&
+           there.arenas.at(2).at<shm::ArenaHeader>(0)->lane == 2 && there.ring(end)->limit == 10 &&
            there.rings.size() == 1 && there.shared_blocks.size() == 2 &&
            std::strcmp(there.shared_blocks[1].at<char>(0), "a table") == 0;
   }
@@ -310,10 +311,11 @@ TEST_F(MemoryOfALane, ArrivesInAnotherProcessByItsDescriptors) {
 }
 
 TEST_F(MemoryOfALane, RefusesALinkWhoseSegmentHoldsNoRing) {
-  EXPECT_EQ(memory.ring(4)->limit, 10u);
-  memory.ring(4)->magic = 0;
-  const auto error = test::thrown<StartError>([&] { (void)memory.ring(4); });
-  EXPECT_THAT(error->what(), AllOf(HasSubstr("link 4"), HasSubstr("ring")));
+  LinkEnd link{.link = 4, .capacity = 10, .source = "maker:src:out", .sink = "user:snk:in"};
+  EXPECT_EQ(memory.ring(link)->limit, 10u);
+  memory.ring(link)->magic = 0;
+  const auto error = test::thrown<StartError>([&] { (void)memory.ring(link); });
+  EXPECT_THAT(error->what(), AllOf(HasSubstr("maker:src:out"), HasSubstr("user:snk:in"), HasSubstr("ring")));
 }
 
 }  // namespace

@@ -163,7 +163,7 @@ TEST(Frame, KeepsOnlyTheFirstItemsWhereItShrinks) {
 
 /// Lends heap blocks and counts.
 struct CountingLender final : weir::detail::Lender {
-  BlockHeader* lend(std::size_t bytes) override {
+  weir::detail::LentBlock lend(std::size_t bytes) override {
     ++lent;
     return weir::detail::lend_heap_block(bytes);
   }

@@ -83,7 +83,7 @@ class Hop {
   Lane producer_{specs_[0], memory_, controls_[0]}, consumer_{specs_[1], memory_, controls_[1]};
   weir::engine::Outlet& outlet_ = producer_.add_outlet({0}, "maker:src:out", false);
   weir::engine::Inlet& inlet_ = consumer_.add_inlet(0);
-  weir::shm::RingWriter raw_{memory_.ring(0)};
+  weir::shm::RingWriter raw_{memory_.ring(specs_[0].ends[0]), 8};
 };
 
 }  // namespace frame_test

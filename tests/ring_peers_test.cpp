@@ -95,9 +95,9 @@ void carry_between_threads(Sharing sharing, std::size_t limit, std::uint64_t fra
   const bool shared = sharing == Sharing::shared;
   const Doorbell producer(&bells.producer, barrier, shared), consumer(&bells.consumer, barrier, shared);
   std::thread thread([&] {
-    produce(RingWriter(storage.here()), frames, {producer, consumer, std::minstd_rand(11)});
+    produce(RingWriter(storage.here(), storage.limit), frames, {producer, consumer, std::minstd_rand(11)});
   });
-  RingReader ring(storage.there());
+  RingReader ring(storage.there(), storage.limit);
   EXPECT_EQ(consume(ring, {consumer, producer, std::minstd_rand(13)}), 0u) << "frames were wrong";
   thread.join();
   EXPECT_EQ(ring.taken(), frames);
@@ -133,7 +133,7 @@ class RingOfTwoProcesses : public testing::Test {
     const Segment bells = Segment::attach(::dup(bells_.fd()), sizeof(Bells), "bells");
     const Segment ring = Segment::attach(::dup(storage_.created.fd()), ring_bytes(kLimit), "ring");
     if (prepare_barrier(true) != barrier_) ::_exit(2);
-    produce(RingWriter(attach_ring(ring.data(), ring.size())), frames,
+    produce(RingWriter(attach_ring(ring.data(), ring.size(), kLimit), kLimit), frames,
             waiter(bells, &Bells::producer, &Bells::consumer));
     ::_exit(0);
   }
@@ -159,7 +159,7 @@ TEST_F(RingOfTwoProcesses, CarriesAMillionFramesWhereBothPark) {
   constexpr std::uint64_t kFrames = 1'000'000;
   start_producer(kFrames);
   const Watchdog watchdog(60s);  // only now: what forks has one thread
-  RingReader ring(storage_.there());
+  RingReader ring(storage_.there(), storage_.limit);
   EXPECT_EQ(consume(ring, consumer()), 0u) << "frames were wrong";
   EXPECT_EQ(end_producer(0), 0);
   EXPECT_EQ(ring.taken(), kFrames);
@@ -171,11 +171,11 @@ TEST_F(RingOfTwoProcesses, StaysWholeWhereTheProducerIsKilled) {
   for (int round = 0; round < 20; ++round) {
     start_producer(~std::uint64_t{0});
     const Watchdog watchdog(60s);
-    RingReader ring(storage_.there());
+    RingReader ring(storage_.there(), storage_.limit);
     EXPECT_EQ(consume(ring, consumer(), random() % 20'000), 0u);
     end_producer(SIGKILL);
     EXPECT_FALSE(ring.drained()) << "nobody closed it";
-    const std::uint64_t put = frames_put(*storage_.there());
+    const std::uint64_t put = frames_put(*storage_.there(), storage_.limit);
     for (Descriptor d; ring.has_frame();) {
       const std::uint64_t n = ring.taken();
       ring.take(d);

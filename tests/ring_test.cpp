@@ -22,7 +22,7 @@ constexpr std::size_t kLimits[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 33, 100};
 /// A ring and its two ends.
 struct Ends {
   Ends(Sharing sharing, std::size_t limit)
-      : storage(sharing, limit), writer(storage.here()), reader(storage.there()) {}
+      : storage(sharing, limit), writer(storage.here(), storage.limit), reader(storage.there(), storage.limit) {}
   /// Puts the next frames, as many as asked for or as there is room for; returns how many.
   std::size_t put(std::size_t count) {
     std::size_t n = 0;
@@ -58,7 +58,7 @@ TYPED_TEST(Ring, StartsEmptyAndOpen) {
   EXPECT_EQ(ring.reader.size_approx(), 0u);
   EXPECT_EQ(ring.writer.produced(), 0u);
   EXPECT_EQ(ring.reader.taken(), 0u);
-  EXPECT_EQ(frames_put(*ring.storage.there()), 0u);
+  EXPECT_EQ(frames_put(*ring.storage.there(), ring.storage.limit), 0u);
 }
 
 TYPED_TEST(Ring, RefusesAFrameWhenFull) {
@@ -283,7 +283,7 @@ TYPED_TEST(Ring, IsFullAndDrainedExactlyWhereItsPositionsWrapAround) {
       Ends ring(this->kSharing, limit);
       ASSERT_NO_FATAL_FAILURE(move_to(ring, std::uint64_t{0} - before));
       EXPECT_EQ(ring.put(limit + 1), limit);
-      EXPECT_EQ(frames_put(*ring.storage.there()), std::uint64_t{limit} - before);
+      EXPECT_EQ(frames_put(*ring.storage.there(), ring.storage.limit), std::uint64_t{limit} - before);
       EXPECT_EQ(ring.take(limit + 1), limit);
       ring.reader.release();
       EXPECT_EQ(ring.put(1), 1u);
@@ -301,8 +301,8 @@ TYPED_TEST(Ring, WritesNothingBeyondItsBytes) {
     Storage storage(this->kSharing, limit, kSpare);
     std::byte* spare = storage.created.data() + ring_bytes(limit);
     std::memset(spare, 0x5a, kSpare);
-    RingWriter writer(storage.here());
-    RingReader reader(storage.there());
+    RingWriter writer(storage.here(), storage.limit);
+    RingReader reader(storage.there(), storage.limit);
     for (std::uint64_t n = 0; n < 5 * limit; ++n) {
       writer.put(numbered(n));
       Descriptor d{};
@@ -341,10 +341,10 @@ TYPED_TEST(Ring, IsRefusedWhereItsHeaderDoesNotFit) {
 TYPED_TEST(Ring, IsRefusedWhereTheMemoryIsTooShort) {
   Storage storage(this->kSharing, 5);
   std::byte* memory = storage.created.data();
-  EXPECT_NE(attach_ring(memory, ring_bytes(5)), nullptr);
+  EXPECT_NE(attach_ring(memory, ring_bytes(5), 5), nullptr);
   for (const std::size_t bytes :
        {std::size_t{0}, std::size_t{8}, sizeof(RingHeader) - 1, sizeof(RingHeader), ring_bytes(5) - 1})
-    EXPECT_EQ(attach_ring(memory, bytes), nullptr) << bytes << " bytes";
+    EXPECT_EQ(attach_ring(memory, bytes, 5), nullptr) << bytes << " bytes";
 }
 
 TYPED_TEST(Ring, CountsTheFramesOfAProducerThatNeverClosed) {
@@ -360,13 +360,13 @@ TYPED_TEST(Ring, CountsTheFramesOfAProducerThatNeverClosed) {
           ring.reader.release();
         }
         ring.put(left);
-        EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left);
+        EXPECT_EQ(frames_put(*ring.storage.there(), ring.storage.limit), earlier + left);
         ring.take(left / 2);
-        EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left) << "taken, not released";
+        EXPECT_EQ(frames_put(*ring.storage.there(), ring.storage.limit), earlier + left) << "taken, not released";
         ring.reader.release();
-        EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left) << "taken and released";
+        EXPECT_EQ(frames_put(*ring.storage.there(), ring.storage.limit), earlier + left) << "taken and released";
         ring.writer.close();
-        EXPECT_EQ(frames_put(*ring.storage.there()), earlier + left) << "closed";
+        EXPECT_EQ(frames_put(*ring.storage.there(), ring.storage.limit), earlier + left) << "closed";
       }
     }
   }

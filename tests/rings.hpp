@@ -46,16 +46,17 @@ inline bool is_numbered(const Descriptor& d, std::uint64_t n) {
 /// Memory for a ring, as its producer and its consumer map it.
 struct Storage {
   Storage(Sharing sharing, std::size_t limit, std::size_t spare = 0)
-      : created(Segment::create(sharing, ring_bytes(limit) + spare, "ring test")) {
+      : created(Segment::create(sharing, ring_bytes(limit) + spare, "ring test")), limit(limit) {
     create_ring(created.data(), limit);
     if (sharing == Sharing::shared)
       attached = Segment::attach(::fcntl(created.fd(), F_DUPFD_CLOEXEC, 0), created.size(), "ring test");
   }
-  [[nodiscard]] RingHeader* here() const { return attach_ring(created.data(), created.size()); }
+  [[nodiscard]] RingHeader* here() const { return attach_ring(created.data(), created.size(), limit); }
   [[nodiscard]] RingHeader* there() const {
-    return attached.data() ? attach_ring(attached.data(), attached.size()) : here();
+    return attached.data() ? attach_ring(attached.data(), attached.size(), limit) : here();
   }
   Segment created, attached;
+  std::size_t limit;
 };
 
 template <class Kind>

@@ -377,7 +377,7 @@ struct FrameAccess {
   /// The frame gives up its shares: whoever has the descriptor holds them now.
   static void forget(Frame& frame) noexcept { frame.forget(); }
   /// The payload is now an arena's block; the share of the old one is dropped, the count stays.
-  static void replace_block(Frame& frame, BlockHeader* block) noexcept;
+  static void replace_block(Frame& frame, LentBlock block) noexcept;
 };
 }  // namespace detail
 

@@ -94,12 +94,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   };
   write(consumer.ring.data(), consumer.ring.size());
   write(consumer.peer.data() + sizeof(shm::ArenaHeader), kBlocksBytes);
-  shm::RingHeader* header = shm::attach_ring(consumer.ring.data(), consumer.ring.size());
+  shm::RingHeader* header = shm::attach_ring(consumer.ring.data(), consumer.ring.size(), kLimit);
   if (!header) return 0;
-  const shm::RingReader reader(header);
+  const shm::RingReader reader(header, kLimit);
   Inlet inlet(consumer.lane, progress, consumer.spec.ends[0], consumer.control.counters(0), reader, nullptr, shm::Doorbell(),
               consumer.arenas, {&consumer.control.header(), true});
   take_all(inlet, data[0] % 2 != 0);
-  (void)shm::frames_put(*header);
+  (void)shm::frames_put(*header, kLimit);
   return 0;
 }

@@ -62,7 +62,7 @@ struct alignas(64) BlockHeader {
   /// See Shares. Written by whoever copies or drops a frame; none held hands the block back to its lender. On the heap
   /// a plain count.
   std::atomic<std::uint64_t> shares{0};
-  BlockRef ref = 0;            ///< its own place; 0 on the heap
+  BlockRef ref = 0;            ///< its own place, for tests and debuggers: LentBlock is to be believed; 0 on the heap
   std::uint64_t capacity = 0;  ///< payload bytes behind the header
   /// Heap blocks and objects only; never called for a block that lies in shared memory.
   void (*destroy)(BlockHeader*) noexcept = nullptr;
@@ -208,11 +208,23 @@ struct PlainDescriptor {
   std::uint64_t shape;
 };
 
+/// A block that was lent, and where it lies as its lender knows it: what the block's own header says may have been
+/// written by any process.
+struct LentBlock {
+  BlockHeader* header = nullptr;
+  BlockRef ref = 0;  ///< 0: on the heap
+  operator BlockHeader*() const noexcept { return header; }
+  BlockHeader* operator->() const noexcept { return header; }
+  [[nodiscard]] Payload kind() const noexcept { return ref != 0 ? Payload::block : Payload::heap; }
+  /// For a descriptor.
+  [[nodiscard]] BlockRef place() const noexcept { return ref != 0 ? ref : reinterpret_cast<std::uintptr_t>(header); }
+};
+
 /// What the lane that runs on this thread lends blocks from; without one, the heap does.
 class WEIR_API Lender {
  public:
   /// A block of at least `bytes` with one counted share. Throws MemoryError.
-  virtual BlockHeader* lend(std::size_t bytes) = 0;
+  virtual LentBlock lend(std::size_t bytes) = 0;
   /// Whether what this thread does takes effect later, all at once, or not at all: then a marked share is dropped by
   /// drop_later, its block is not written to, and a copy of its frame gets a block of its own.
   [[nodiscard]] virtual bool keeps_journal() const noexcept { return false; }
@@ -225,8 +237,8 @@ class WEIR_API Lender {
 WEIR_API Lender* exchange_lender(Lender* lender) noexcept;
 /// The thread's lender, if it keeps a journal.
 [[nodiscard]] WEIR_API Lender* journal_keeper() noexcept;
-WEIR_API BlockHeader* lend_block(std::size_t bytes);
-WEIR_API BlockHeader* lend_heap_block(std::size_t bytes);
+WEIR_API LentBlock lend_block(std::size_t bytes);
+WEIR_API LentBlock lend_heap_block(std::size_t bytes);
 /// Drops one share of an arena's block, the one that `ref` says.
 WEIR_API void drop_share(BlockHeader* block, BlockRef ref) noexcept;
 /// Makes a counted share a marked one, and says how it is held now; nothing, and nothing is done, if all marks are.
