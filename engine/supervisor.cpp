@@ -303,8 +303,8 @@ void Run::judge_child(std::uint32_t lane, int status) {
   request_stop(options_.stop_timeout);
 }
 
-// A worker that ends leaves its queues closed, and an EOS frame last in each that it fills, unless nobody listens or the
-// run is being stopped. One that has written over its memory may not.
+// A worker that ends leaves its queues closed, and an EOS frame last in each that it fills, unless nobody listens or
+// the run is being stopped. One that has written over its memory may not.
 const LinkEnd* Run::left_open(std::uint32_t lane) const {
   for (const LinkEnd& end : plan_.lanes[lane].ends) {
     if (end.produces && end.consumes) continue;

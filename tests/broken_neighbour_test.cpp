@@ -120,8 +120,8 @@ struct Graph {
   Counter *sink1 = nullptr, *sink2 = nullptr;
 };
 
-// Not all of LeavesNothing: where the numbers of blocks' shares are garbage, it can't be told whether this program still
-// holds them, and the memory stays.
+// Not all of LeavesNothing: where the numbers of blocks' shares are garbage, it can't be told whether this program
+// still holds them, and the memory stays.
 class BrokenNeighbour : public testing::TestWithParam<const char*> {
  protected:
   void TearDown() override { EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left"; }

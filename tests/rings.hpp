@@ -45,9 +45,9 @@ inline bool is_numbered(const Descriptor& d, std::uint64_t n) {
 
 /// Memory for a ring, as its producer and its consumer map it.
 struct Storage {
-  Storage(Sharing sharing, std::size_t limit, std::size_t spare = 0)
-      : created(Segment::create(sharing, ring_bytes(limit) + spare, "ring test")), limit(limit) {
-    create_ring(created.data(), limit);
+  Storage(Sharing sharing, std::size_t frames, std::size_t spare = 0)
+      : created(Segment::create(sharing, ring_bytes(frames) + spare, "ring test")), limit(frames) {
+    create_ring(created.data(), frames);
     if (sharing == Sharing::shared)
       attached = Segment::attach(::fcntl(created.fd(), F_DUPFD_CLOEXEC, 0), created.size(), "ring test");
   }

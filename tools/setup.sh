@@ -34,6 +34,12 @@ readonly bench_packages='
   python3                   its multiprocessing
 '
 
+# The fuzz targets.
+readonly fuzz_packages='
+  clang                  compiles them
+  libclang-rt-dev        libFuzzer and the sanitizers
+'
+
 die() {
   echo "${0##*/}: $*" >&2
   exit 1
@@ -61,10 +67,10 @@ apt_install() {
   rm -f "$log"
 }
 
-# Installs the packages that are missing; says nothing where none is.
+# install_packages [LIST]: installs the packages that are missing; says nothing where none is.
 install_packages() {
   local names name missing=()
-  names=$(awk '{print $1}' <<<"$weir_packages")
+  names=$(awk '{print $1}' <<<"${1-$weir_packages}")
   command -v dpkg-query >/dev/null || {
     echo "This is neither Debian nor Ubuntu: what these packages hold has to be there already:" $names
     return

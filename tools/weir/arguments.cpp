@@ -34,6 +34,7 @@ class CommandLine {
     add("check", Command::check, "says what is wrong with a pipeline, without running it");
     add("dot", Command::dot, "draws a pipeline: Graphviz text on the standard output");
     add("explain", Command::explain, "says where each element and each link would lie, and why, without running them");
+    add("chaos", Command::chaos, "kills and stops a pipeline's workers again and again; compares what comes out");
     add("bench", Command::bench, "measures weir beside what one would use instead; see weir bench --help");
     add("doctor", Command::doctor,
         "looks at this machine as one who needs low latency does, and says what to change");
@@ -45,12 +46,13 @@ class CommandLine {
         add_pipeline(*app);
       if (command == Command::run) add_run_options(*app);
       if (command == Command::explain) add_explain_options(*app);
+      if (command == Command::chaos) add_chaos_options(*app);
       app->set_version_flag("--version", "weir " + version_text(), "prints the version");
     }
   }
 
   Arguments read(int argc, char** argv) {
-    if (argc < 2) throw UsageError("which of run, inspect, check, dot, explain, bench, doctor? See weir --help");
+    if (argc < 2) throw UsageError("which of run, inspect, check, dot, explain, chaos, bench, doctor? See weir --help");
     refuse_unknown_command(argv[1]);
     try {
       app_.parse(argc, argv);
@@ -73,7 +75,10 @@ class CommandLine {
   }
 
   void add_pipeline(CLI::App& app) {
-    app.add_option("PIPELINE", words_, "the pipeline as text, or a .toml file")->required()->type_name("");
+    app.add_option(app.get_name() == "chaos" ? "PIPELINE,--pipeline" : "PIPELINE", words_,
+                   "the pipeline as text, or a .toml file")
+        ->required()
+        ->type_name("");
     app.add_option(
            "--set", arguments_.overrides,
            "ELEMENT.NAME=VALUE sets or replaces a parameter; *.NAME=VALUE does in all elements that have it")
@@ -100,6 +105,20 @@ class CommandLine {
   void add_explain_options(CLI::App& app) {
     add_placement_options(app);
     app.add_flag("--json", as_json_, "as JSON (docs/explain.md)");
+  }
+
+  void add_chaos_options(CLI::App& app) {
+    app.add_option("--kills", arguments_.kills, "SIGKILLs to workers with restart= (100)")->type_name("N");
+    app.add_option("--stops", arguments_.stops, "SIGSTOPs, with a SIGCONT up to 20 ms later, to any worker (20)")
+        ->type_name("N");
+    app.add_option("--garbage", arguments_.garbage,
+                   "runs in which a worker's shared memory is written over; they have to end (0)")
+        ->type_name("N");
+    app.add_option("--seed", arguments_.seed, "what is done when and to whom is drawn from this number (1)")
+        ->type_name("S");
+    app.add_option("--seconds", arguments_.seconds, "no run begins later than that (0: no bound)")->type_name("T");
+    app.add_flag("--progress", arguments_.progress, "a progress line, also where stderr is no terminal");
+    app.add_flag("--no-progress", arguments_.no_progress, "no progress line");
   }
 
   void add_run_options(CLI::App& app) {

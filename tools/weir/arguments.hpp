@@ -1,6 +1,7 @@
 // The command line of `weir`, read.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@ enum class Command {
   check,
   dot,
   explain,
+  chaos,
   bench,   ///< a program of its own; main() hands over before anything is read
   doctor,
 };
@@ -33,6 +35,9 @@ struct Arguments {
   std::string memory;
   bool progress = false;
   bool no_progress = false;
+  // Of chaos:
+  std::uint64_t kills = 100, stops = 20, garbage = 0, seed = 1;
+  double seconds = 0;
 };
 
 /// Throws UsageError.

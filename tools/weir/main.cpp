@@ -18,6 +18,7 @@
 
 #include "tools/weir/arguments.hpp"
 #include "tools/weir/build_pipeline.hpp"
+#include "tools/weir/chaos.hpp"
 #include "tools/weir/description_parts.hpp"
 #include "tools/weir/doctor.hpp"
 #include "tools/weir/exit_code.hpp"
@@ -79,11 +80,15 @@ std::optional<Mode> asked_mode(const Arguments& arguments) {
   return mode;
 }
 
+bool shows_progress(const Arguments& arguments) {
+  if (arguments.progress && arguments.no_progress)
+    throw UsageError("choose one of --progress and --no-progress");
+  return arguments.progress || (!arguments.no_progress && ::isatty(STDERR_FILENO) == 1);
+}
+
 SessionOptions session_options(const Arguments& arguments, const Description& description) {
   const auto mode = asked_mode(arguments);
   if (arguments.compare && mode) throw UsageError("--compare runs threads and processes; leave --mode out");
-  if (arguments.progress && arguments.no_progress)
-    throw UsageError("choose one of --progress and --no-progress");
   SessionOptions options;
   options.mode = mode.value_or(options_of(description).mode.value_or(Mode::process));
   options.compare = arguments.compare;
@@ -93,7 +98,7 @@ SessionOptions session_options(const Arguments& arguments, const Description& de
   } catch (const ParameterError& error) {
     throw UsageError(std::string("--memory: ") + error.what());
   }
-  options.run.show_progress = arguments.progress || (!arguments.no_progress && ::isatty(STDERR_FILENO) == 1);
+  options.run.show_progress = shows_progress(arguments);
   return options;
 }
 
@@ -150,6 +155,16 @@ ExitCode explain_command(const Arguments& arguments) {
   return print(arguments.json.empty() ? to_text(explanation) : to_json(explanation, arguments.pipeline), kOk);
 }
 
+ExitCode chaos_command(const Arguments& arguments) {
+  const ChaosSettings settings{
+      .wanted = {arguments.kills, arguments.stops, arguments.garbage},
+      .seed = arguments.seed,
+      .seconds = arguments.seconds,
+      .run = {.show_progress = shows_progress(arguments)}};
+  const ChaosResult result = chaos(read_description(arguments.pipeline, arguments.overrides), settings);
+  return print(result.text, result.code);
+}
+
 ExitCode inspect_command(const std::string& element) {
   if (element.empty()) return print(list_elements(), kOk);
   if (const ElementType* type = find_element_type(element)) return print(describe_element(*type), kOk);
@@ -182,6 +197,8 @@ ExitCode execute(const Arguments& arguments) {
       return dot_command(arguments);
     case Command::explain:
       return explain_command(arguments);
+    case Command::chaos:
+      return chaos_command(arguments);
     case Command::doctor:
       return print(to_text(examine()), kOk);
     case Command::bench:  // main() has handed over already

@@ -1,0 +1,57 @@
+// `weir chaos`: what it does to a pipeline, and that it finds what is wrong.
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tool_run.hpp"
+
+namespace weir::test {
+namespace {
+
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+
+class Chaos : public Run {
+ protected:
+  std::string pipeline() const {
+    return "count_source count=3000 ! busy us=20 restart=on_failure ! busy us=10 restart=on_failure ! raw_sink path=" +
+           path("out.raw");
+  }
+};
+
+TEST_F(Chaos, FindsNoDifferenceUnderKillsAndStops) {
+  const Ended ended = weir_command({"chaos", "--kills", "30", "--stops", "5", "--seed", "7", pipeline()});
+  EXPECT_EQ(ended.code, 0) << ended.err << ended.out;
+  EXPECT_EQ(ended.err, "");
+  EXPECT_THAT(ended.out, AllOf(ContainsRegex("seed +7\n"), ContainsRegex("kills +30 of 30\n"),
+                               ContainsRegex("stops +5 of 5\n"), ContainsRegex("restarts +[1-9]"),
+                               ContainsRegex("death detected in +[0-9.]+ [^ ]+ \\(median\\)")));
+  const auto number_after = [&](const std::string& row) {
+    return std::stoi(ended.out.substr(ended.out.find_first_of("0123456789", ended.out.find(row))));
+  };
+  EXPECT_EQ(number_after("outputs identical"), number_after("disturbed runs"));
+  EXPECT_EQ(number_after("ledgers balanced"), number_after("disturbed runs"));
+}
+
+TEST_F(Chaos, EndsWhereMemoryIsWrittenOver) {
+  const Ended ended = weir_command({"chaos", "--kills", "0", "--stops", "0", "--garbage", "3", pipeline()});
+  EXPECT_EQ(ended.code, 0) << ended.err << ended.out;
+  EXPECT_THAT(ended.out, ContainsRegex("garbage +3 of 3\n"));
+}
+
+TEST_F(Chaos, SaysWhereNobodyMayBeKilled) {
+  const Ended ended = weir_command({"chaos", "--pipeline", "count_source count=9 ! null_sink"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("restart=on_failure"), HasSubstr("--kills 0")));
+}
+
+TEST_F(Chaos, SaysWhereThereIsTooLittleToDisturb) {
+  const Ended ended = weir_command({"chaos", "--kills", "0", "mode=thread count_source count=9 ! null_sink"});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("more to do"));
+}
+
+}  // namespace
+}  // namespace weir::test

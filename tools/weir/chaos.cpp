@@ -1,0 +1,246 @@
+#include "tools/weir/chaos.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools/weir/build_pipeline.hpp"
+#include "tools/weir/messages.hpp"
+#include "tools/weir/numbers.hpp"
+#include "tools/weir/settings.hpp"
+#include "tools/weir/table.hpp"
+#include "tools/weir/twin_outputs.hpp"
+#include "tools/weir/user_signals.hpp"
+
+namespace weir::tool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// What a run may leave behind in this process.
+struct Census {
+  std::size_t descriptors = 0, mappings = 0;
+  bool child = false;
+  static Census take() {
+    Census census;
+    std::error_code ignored;
+    for ([[maybe_unused]] const auto& fd : std::filesystem::directory_iterator("/proc/self/fd", ignored))
+      ++census.descriptors;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) census.mappings += line.find("memfd:weir") != std::string::npos;
+    census.child = !worker_processes().empty();
+    return census;
+  }
+};
+
+bool restarts(const ElementDescription& element) {
+  const auto setting = std::ranges::find(element.settings, "restart", &Setting::name);
+  return setting != element.settings.end() && setting->text != "never";
+}
+
+bool says(const ElementDescription& element, const char* name) {
+  return std::ranges::find(element.settings, name, &Setting::name) != element.settings.end();
+}
+
+/// They may die as often as it takes.
+std::vector<std::string> make_mortal(Description& description) {
+  std::vector<std::string> names;
+  for (const ElementDescription& element : description.elements)
+    if (restarts(element)) names.push_back(element.name);
+  for (const std::string& name : names) {
+    apply_override(description, name + ".restart_budget=1000000000");
+    const auto element = std::ranges::find(description.elements, name, &ElementDescription::name);
+    if (!says(*element, "restart_backoff")) apply_override(description, name + ".restart_backoff=1ms");
+  }
+  return names;
+}
+
+Description without_restarts(Description description) {
+  for (ElementDescription& element : description.elements)
+    std::erase_if(element.settings, [](const Setting& setting) { return setting.name.starts_with("restart"); });
+  return description;
+}
+
+class Chaos {
+ public:
+  Chaos(Description description, const ChaosSettings& settings)
+      : settings_(settings),
+        description_(std::move(description)),
+        mortal_(make_mortal(description_)),
+        twins_(description_) {}
+
+  ChaosResult run() {
+    const UserSignals signals;
+    run_undisturbed();
+    if (errors_.empty()) run_disturbed();
+    if (errors_.empty()) run_with_garbage();
+    interrupted_ = UserSignals::count() != 0;
+    for (const std::string& error : errors_) say(error);
+    return {table(), verdict()};
+  }
+
+ private:
+  [[nodiscard]] bool is_time_left() const {
+    if (UserSignals::count() != 0) return false;
+    return settings_.seconds <= 0 || std::chrono::duration<double>(Clock::now() - begin_).count() < settings_.seconds;
+  }
+  [[nodiscard]] Mode mode() const { return options_of(description_).mode.value_or(Mode::process); }
+
+  void run_undisturbed() {
+    const RunRecord record = run_once(twins_.redirected(description_), settings_.run, mode(), 1, "undisturbed");
+    for (const std::string& error : record.errors) errors_.push_back("undisturbed: " + error);
+    if (record.report) frames_ = record.report->frames, seconds_ = record.report->seconds;
+  }
+
+  void run_disturbed() {
+    Disturbances left{settings_.wanted.kills, settings_.wanted.stops, 0};
+    while (left.all() != 0 && is_time_left() && errors_.empty()) {
+      const Census before = Census::take();
+      disturbed_runs_ = ++runs_;
+      Disturber disturber(settings_.seed * 1'000'003 + runs_, left, mortal_);
+      const RunRecord record = run_once(description_, settings_.run, mode(), 1, "disturbed " + std::to_string(runs_));
+      disturber.finish();
+      const Disturbances& done = disturber.done();
+      left.kills -= done.kills;
+      left.stops -= done.stops;
+      done_.kills += done.kills;
+      done_.stops += done.stops;
+      detected_.insert(detected_.end(), disturber.detected().begin(), disturber.detected().end());
+      judge(record, before);
+      refuse_to_idle(done);
+    }
+  }
+
+  void refuse_to_idle(const Disturbances& done) {
+    idle_ = done.all() == 0 ? idle_ + 1 : 0;
+    if (idle_ == 3)
+      errors_.push_back("three runs ended before anything could be done to them; give the pipeline more to do");
+  }
+
+  void judge(const RunRecord& record, const Census& before) {
+    const std::string run = "run " + std::to_string(runs_) + " (seed " + std::to_string(settings_.seed) + "): ";
+    for (const std::string& error : record.errors) errors_.push_back(run + error);
+    if (!record.report || record.interruption != Interruption::none) return;
+    for (const ElementReport& element : record.report->elements) restarts_ += element.restarts.size();
+    balanced_ += record.report->balances();
+    if (!record.report->balances()) errors_.push_back(run + "the ledger does not balance");
+    bool same = record.report->frames == frames_;
+    if (!same)
+      errors_.push_back(run + counted(record.report->frames, "frame") + " at the sinks, undisturbed " +
+                        with_commas(frames_));
+    for (const OutputVerdict& output : twins_.compare()) {
+      same &= output.identical();
+      if (output.identical()) continue;
+      const auto& first = output.first_difference;
+      errors_.push_back(run + "'" + output.path + "' differs" +
+                        (first ? " from byte " + with_commas(*first) + " on" : ""));
+    }
+    identical_ += same;
+    differs_ |= !same;
+    const Census after = Census::take();
+    if (after.child || after.descriptors != before.descriptors || after.mappings != before.mappings)
+      errors_.push_back(run + "it has left something behind: " + (after.child ? "a process, " : "") +
+                        std::to_string(after.descriptors - before.descriptors) + " descriptors, " +
+                        std::to_string(after.mappings - before.mappings) + " mappings");
+  }
+
+  // Nothing can be said of what comes out, but the run has to end, with an error unless the garbage met nothing.
+  void run_with_garbage() {
+    const Description description = without_restarts(description_);
+    while (done_.garbage < settings_.wanted.garbage && is_time_left() && errors_.empty()) {
+      Disturber disturber(settings_.seed * 1'000'003 + ++runs_, {.garbage = 1}, {});
+      const auto begin = Clock::now();
+      std::atomic<bool> over{false}, hangs{false};
+      std::thread watch([&] {
+        constexpr double kLongest = 30;
+        while (!over && std::chrono::duration<double>(Clock::now() - begin).count() < kLongest + 3 * seconds_)
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        if (over) return;
+        hangs = true;
+        for (int i = 0; i < 3; ++i) ::kill(::getpid(), SIGINT);  // ends it, as a user would
+      });
+      const RunRecord record = run_once(description, settings_.run, mode(), 1, "garbage " + std::to_string(runs_));
+      over = true;
+      watch.join();
+      disturber.finish();
+      done_.garbage += disturber.done().garbage;
+      refuse_to_idle(disturber.done());
+      with_error_ += !record.errors.empty();
+      longest_ = std::max(longest_, std::chrono::duration<double>(Clock::now() - begin).count());
+      if (hangs) errors_.push_back("run " + std::to_string(runs_) + ": it did not end after garbage was written");
+      if (!worker_processes().empty()) errors_.push_back("run " + std::to_string(runs_) + ": a process is left");
+    }
+  }
+
+  [[nodiscard]] ExitCode verdict() const {
+    if (differs_) return kDiffers;
+    if (!errors_.empty()) return kFailed;
+    return interrupted_ ? kStopped : kOk;
+  }
+
+  [[nodiscard]] std::string table() {
+    Table table({{}, {}});
+    const auto of = [](std::uint64_t part, std::uint64_t all) { return with_commas(part) + " of " + with_commas(all); };
+    const auto time = [](double seconds) { return with_unit(seconds, scale_of_seconds(seconds)); };
+    table.add({"seed", std::to_string(settings_.seed)});
+    table.add({"undisturbed", counted(frames_, "frame") + " in " + time(seconds_)});
+    table.add({"kills", of(done_.kills, settings_.wanted.kills)});
+    table.add({"stops", of(done_.stops, settings_.wanted.stops)});
+    table.add({"disturbed runs", with_commas(disturbed_runs_)});
+    table.add({"restarts", with_commas(restarts_)});
+    table.add({"outputs identical", of(identical_, disturbed_runs_)});
+    table.add({"ledgers balanced", of(balanced_, disturbed_runs_)});
+    if (!detected_.empty()) {
+      std::ranges::sort(detected_);
+      const auto last = static_cast<double>(detected_.size() - 1);
+      const auto at = [&](double q) { return time(detected_[static_cast<std::size_t>(q * last)]); };
+      table.add({"death detected in", at(0.5) + " (median), " + at(0.99) + " (p99), " + at(1) + " (longest)"});
+    }
+    if (settings_.wanted.garbage != 0) {
+      table.add({"garbage", of(done_.garbage, settings_.wanted.garbage)});
+      table.add({"runs with garbage", with_commas(garbage_runs()) + ", " + with_commas(with_error_) +
+                                          " ended with an error, the longest took " + time(longest_)});
+    }
+    return table.text();
+  }
+  [[nodiscard]] std::uint64_t garbage_runs() const { return runs_ - disturbed_runs_; }
+
+  const ChaosSettings settings_;
+  Description description_;
+  std::vector<std::string> mortal_;
+  TwinOutputs twins_;
+  const Clock::time_point begin_ = Clock::now();
+  std::uint64_t frames_ = 0;  // undisturbed
+  std::uint64_t runs_ = 0, disturbed_runs_ = 0, restarts_ = 0, identical_ = 0, balanced_ = 0, with_error_ = 0;
+  int idle_ = 0;  // runs in a row to which nothing was done
+  double seconds_ = 0, longest_ = 0;
+  Disturbances done_;
+  std::vector<double> detected_;
+  std::vector<std::string> errors_;
+  bool differs_ = false, interrupted_ = false;
+};
+
+}  // namespace
+
+ChaosResult chaos(Description description, const ChaosSettings& settings) {
+  (void)build_pipeline(description);  // finds what is wrong before anything happens
+  refuse_standard_streams(description);
+  if (settings.wanted.kills != 0 && std::ranges::none_of(description.elements, restarts))
+    throw UsageError(
+        "no element may be killed, as none has restart=; say restart=on_failure on those that shall go on, or "
+        "--kills 0");
+  return Chaos(std::move(description), settings).run();
+}
+
+}  // namespace weir::tool

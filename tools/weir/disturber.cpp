@@ -1,0 +1,174 @@
+#include "tools/weir/disturber.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <utility>
+
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace weir::tool {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+std::string content(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The element of a worker's command line: the program, the flag that makes it a worker, the name.
+std::string element_of(const std::string& command_line) {
+  const std::size_t flag = command_line.find('\0') + 1;
+  const std::size_t name = command_line.find('\0', flag) + 1;
+  if (flag == 0 || name == 0 || command_line.compare(flag, 13, "--weir-worker") != 0) return {};
+  return command_line.substr(name, command_line.find('\0', name) - name);
+}
+
+/// A process by a descriptor, so that no other that has got its number since is meant.
+class Handle {
+ public:
+  explicit Handle(pid_t pid) : fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
+  ~Handle() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  /// Whether it is a child of this process that nobody has collected.
+  [[nodiscard]] bool is_ours() const noexcept {
+    siginfo_t info{};
+    constexpr auto kByDescriptor = static_cast<idtype_t>(3);  // P_PIDFD
+    return fd_ >= 0 &&
+           ::waitid(kByDescriptor, static_cast<id_t>(fd_), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+  }
+  bool send(int signal) const noexcept {
+    return ::syscall(SYS_pidfd_send_signal, fd_, signal, nullptr, 0) == 0;
+  }
+
+ private:
+  int fd_;
+};
+
+struct Range {
+  std::uintptr_t begin;
+  std::size_t bytes;
+};
+/// What the worker may write to of its pipeline's memory: of each segment the beginning, where all that matters lies.
+std::vector<Range> shared_memory_of(pid_t pid) {
+  constexpr std::size_t kMost = 128 << 10;
+  std::vector<Range> ranges;
+  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("rw-s") == std::string::npos || line.find("memfd:weir:") == std::string::npos) continue;
+    std::istringstream fields(line);
+    std::uintptr_t begin = 0, end = 0;
+    char dash = 0;
+    fields >> std::hex >> begin >> dash >> end;
+    ranges.push_back({begin, std::min<std::size_t>(end - begin, kMost)});
+  }
+  return ranges;
+}
+
+}  // namespace
+
+std::vector<WorkerProcess> worker_processes() {
+  std::vector<WorkerProcess> workers;
+  std::error_code ignored;
+  for (const auto& thread : fs::directory_iterator("/proc/self/task", ignored)) {
+    std::istringstream children(content(thread.path() / "children"));
+    for (pid_t pid = 0; children >> pid;) {
+      const std::string element = element_of(content("/proc/" + std::to_string(pid) + "/cmdline"));
+      if (!element.empty()) workers.push_back({pid, element});
+    }
+  }
+  std::ranges::sort(workers, {}, &WorkerProcess::element);
+  return workers;
+}
+
+Disturber::Disturber(std::uint64_t seed, Disturbances wanted, std::vector<std::string> mortal)
+    : random_(seed), wanted_(wanted), mortal_(std::move(mortal)), thread_([this] { disturb(); }) {}
+
+void Disturber::finish() {
+  finished_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Disturber::sleep(double seconds) {
+  const auto begin = Clock::now();
+  for (double left = seconds; left > 0 && !finished_; left = seconds - seconds_since(begin))
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::min(left, 0.001)));
+  return !finished_;
+}
+
+void Disturber::disturb() {
+  std::exponential_distribution<double> pause(1 / 0.003);
+  while (sleep(pause(random_))) {
+    const Disturbances left{wanted_.kills - done_.kills, wanted_.stops - done_.stops, wanted_.garbage - done_.garbage};
+    if (left.all() == 0) return;
+    const std::uint64_t kind = random_() % left.all();
+    const std::vector<WorkerProcess> workers = worker_processes();
+    const WorkerProcess* worker = choose(workers, kind < left.kills);
+    if (!worker) continue;
+    if (kind < left.kills) kill(*worker);
+    else if (kind < left.kills + left.stops) stop(*worker);
+    else scribble(*worker);
+  }
+}
+
+const WorkerProcess* Disturber::choose(const std::vector<WorkerProcess>& workers, bool mortal_only) {
+  std::vector<const WorkerProcess*> candidates;
+  for (const WorkerProcess& worker : workers)
+    if (!mortal_only || std::ranges::find(mortal_, worker.element) != mortal_.end()) candidates.push_back(&worker);
+  const std::uint64_t drawn = random_();
+  return candidates.empty() ? nullptr : candidates[drawn % candidates.size()];
+}
+
+void Disturber::kill(const WorkerProcess& worker) {
+  const Handle process(worker.pid);
+  if (!process.is_ours()) return;
+  const auto begin = Clock::now();
+  if (!process.send(SIGKILL)) return;
+  ++done_.kills;
+  while (process.is_ours() && seconds_since(begin) < 10) std::this_thread::sleep_for(std::chrono::microseconds(20));
+  detected_.push_back(seconds_since(begin));
+}
+
+void Disturber::stop(const WorkerProcess& worker) {
+  const double seconds = std::uniform_real_distribution<double>(0, 0.02)(random_);
+  const Handle process(worker.pid);
+  if (!process.is_ours() || !process.send(SIGSTOP)) return;
+  sleep(seconds);
+  process.send(SIGCONT);
+  ++done_.stops;
+}
+
+void Disturber::scribble(const WorkerProcess& worker) {
+  const Handle process(worker.pid);
+  const std::vector<Range> memory = shared_memory_of(worker.pid);
+  if (memory.empty() || !process.is_ours()) return;
+  for (int n = 0; n < 20; ++n) {
+    const Range& range = memory[random_() % memory.size()];
+    const std::size_t offset = random_() % 2 == 0 ? 0 : random_() % range.bytes / 8 * 8;
+    std::vector<std::uint64_t> garbage(std::min<std::size_t>(1 + random_() % 64, (range.bytes - offset) / 8));
+    for (std::uint64_t& word : garbage) word = random_() % 2 == 0 ? random_() : random_() % 3 - 1;
+    const iovec from{garbage.data(), garbage.size() * 8};
+    const iovec to{reinterpret_cast<void*>(range.begin + offset), garbage.size() * 8};  // NOLINT: in another process
+    if (::process_vm_writev(worker.pid, &from, 1, &to, 1, 0) < 0) return;
+  }
+  ++done_.garbage;
+  sleep(1);
+  if (process.is_ours()) process.send(SIGKILL);
+}
+
+}  // namespace weir::tool
