@@ -36,7 +36,9 @@ double run_chain(const Chain& chain, Mode mode) {
   };
   Element* last = &pipeline.emplace<ChainSource>(options(0, {}, {"out"}));
   for (int i = 1; i <= chain.stages; ++i) {
-    auto& stage = pipeline.emplace<ChainStage>(options(i, {"in"}, {"out"}));
+    ElementOptions made = options(i, {"in"}, {"out"});
+    made.restart = chain.restart;
+    auto& stage = pipeline.emplace<ChainStage>(std::move(made));
     pipeline.connect(*last, stage);
     last = &stage;
   }

@@ -28,6 +28,7 @@ struct Chain {
   int stages = 4;
   int groups = 0;
   std::size_t capacity = kCapacity;
+  Restart restart = Restart::never;  ///< of the stages
 };
 /// ns a frame.
 [[nodiscard]] double run_chain(const Chain& chain, Mode mode);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <string>
 
 #include "engine/endpoint.hpp"
@@ -66,18 +67,10 @@ std::size_t JournalView::bytes(const LaneSpec& spec) noexcept {
 
 namespace {
 
-/// A ring as the lane's spec has it: its header may have been written over.
-struct Ring {
-  Ring(const LaneSpec& spec, const Memory& memory, std::uint32_t link)
-      : Ring(memory, *std::ranges::find(spec.ends, link, &LinkEnd::link)) {}
-  Ring(const Memory& memory, const LinkEnd& end)
-      : limit(end.capacity), header(*memory.rings.at(end.link).at<shm::RingHeader>(0)) {}
-  std::uint32_t limit;
-  shm::RingHeader& header;
-};
+using Ring = JournalRings::Ring;
 
 void stamp(const Ring& ring, const LinkRecord& link) noexcept {
-  auto* slots = reinterpret_cast<shm::Slot*>(&ring.header + 1);
+  auto* slots = reinterpret_cast<shm::Slot*>(ring.header + 1);
   const std::uint64_t mask = shm::ring_slots(ring.limit) - 1;
   for (std::uint64_t pos = link.begin; pos != link.end; ++pos) {
     step("apply.stamp");
@@ -102,32 +95,25 @@ void drop_marked(BlockHeader& block, const DropRecord& drop) noexcept {
 /// Whether the positions are such as this ring may have: a worker that is gone may have written anything.
 bool fits(const Ring& ring, const LinkRecord& link) noexcept { return link.end - link.begin <= ring.limit; }
 bool fits(const Ring& ring, const InletRecord& inlet) noexcept {
-  return inlet.end - ring.header.head.load(std::memory_order_relaxed) <= ring.limit;
+  return inlet.end - ring.header->head.load(std::memory_order_relaxed) <= ring.limit;
 }
 
-void apply(const LaneSpec& spec, const Memory& memory, const shm::ArenaTable& arenas, const JournalView::Record& r) {
-  std::size_t link = 0, inlet = 0;
-  for (const WorkerSpec& worker : spec.workers)
-    for (const auto& links : worker.outlets)
-      for (const std::uint32_t number : links) {
-        const Ring ring(spec, memory, number);
-        if (fits(ring, r.links[link])) stamp(ring, r.links[link]);
-        ++link;
-      }
+void apply(const JournalRings& rings, const shm::ArenaTable& arenas, const JournalView::Record& r) {
+  for (std::size_t link = 0; link < rings.links.size(); ++link)
+    if (fits(rings.links[link], r.links[link])) stamp(rings.links[link], r.links[link]);
   for (const DropRecord& drop : r.drops.first(std::min<std::size_t>(r.head->drops, r.drops.size()))) {
     step("apply.drop");
     if (BlockHeader* block = arenas.resolve(drop.ref, 0)) drop_marked(*block, drop);
   }
-  for (const WorkerSpec& worker : spec.workers)
-    for (const std::uint32_t number : worker.inlets) {
-      const Ring ring(spec, memory, number);
-      const InletRecord& record = r.inlets[inlet++];
-      if (!fits(ring, record)) continue;
-      step("apply.release");
-      ring.header.samples.store(record.tally.samples(), std::memory_order_relaxed);
-      // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::has_room.
-      ring.header.head.store(record.end, std::memory_order_release);
-    }
+  for (std::size_t inlet = 0; inlet < rings.inlets.size(); ++inlet) {
+    const Ring& ring = rings.inlets[inlet];
+    const InletRecord& record = r.inlets[inlet];
+    if (!fits(ring, record)) continue;
+    step("apply.release");
+    ring.header->samples.store(record.tally.samples(), std::memory_order_relaxed);
+    // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::has_room.
+    ring.header->head.store(record.end, std::memory_order_release);
+  }
 }
 
 shm::ArenaTable arenas_of(const LaneSpec& spec, const Memory& memory) {
@@ -138,11 +124,22 @@ shm::ArenaTable arenas_of(const LaneSpec& spec, const Memory& memory) {
 
 }  // namespace
 
+JournalRings::JournalRings(const LaneSpec& spec, const Memory& memory) {
+  const auto of = [&](std::uint32_t link) {
+    const LinkEnd& end = *std::ranges::find(spec.ends, link, &LinkEnd::link);
+    return Ring{memory.rings.at(link).at<shm::RingHeader>(0), end.capacity};
+  };
+  for (const WorkerSpec& worker : spec.workers) {
+    for (const auto& pad : worker.outlets) std::ranges::transform(pad, std::back_inserter(links), of);
+    std::ranges::transform(worker.inlets, std::back_inserter(inlets), of);
+  }
+}
+
 void recover(const LaneSpec& spec, const Memory& memory) {
   const JournalView view(memory.journals.at(spec.lane).data(), spec);
   // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
   const std::uint64_t burst = view.commit().load(std::memory_order_acquire);
-  apply(spec, memory, arenas_of(spec, memory), view.of(burst));
+  apply(JournalRings(spec, memory), arenas_of(spec, memory), view.of(burst));
   step("recover.lends");
   shm::take_back_lent(memory.arenas.at(spec.lane), burst + 1);
 }
@@ -152,6 +149,7 @@ Journal::Journal(const LaneSpec& spec, const Memory& memory, shm::Arena& arena)
       memory_(memory),
       arena_(arena),
       arenas_(arenas_of(spec, memory)),
+      rings_(spec, memory),
       view_(memory.journals.at(spec.lane).data(), spec) {
   recover(spec, memory);
   burst_ = view_.commit().load(std::memory_order_relaxed);  // only this lane writes it
@@ -241,7 +239,7 @@ void Journal::commit(bool finished) {
   // SYNC journal.commit (release): the record, the slots and the state are complete. Everything takes effect here.
   view_.commit().store(++burst_, std::memory_order_release);
   step("apply");
-  apply(spec_, memory_, arenas_, r);
+  apply(rings_, arenas_, r);
   step("applied");
   arena_.set_burst(burst_ + 1);
   polls_ = 0;

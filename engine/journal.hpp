@@ -82,6 +82,16 @@ class JournalView {
   std::byte* state_[2] = {};
 };
 
+/// The lane's rings, in the order of the records.
+struct JournalRings {
+  struct Ring {
+    shm::RingHeader* header;
+    std::uint32_t limit;  ///< as the spec has it: the header may have been written over
+  };
+  JournalRings(const LaneSpec& spec, const Memory& memory);
+  std::vector<Ring> links, inlets;
+};
+
 /// Does what the last commit of a dead lane says, and takes back what it had lent since. May be called again.
 void recover(const LaneSpec& spec, const Memory& memory);
 
@@ -131,6 +141,7 @@ class Journal final : public detail::Lender {
   const Memory& memory_;
   shm::Arena& arena_;
   shm::ArenaTable arenas_;
+  JournalRings rings_;
   JournalView view_;
   std::vector<Inlet*> inlets_;
   std::vector<Outlet*> outlets_;

@@ -16,10 +16,12 @@ constexpr const char* kMainLane = "chain4.main_lane";
 constexpr int kStages = 4, kElements = kStages + 2;
 
 /// Two lanes, as many as the pinned pair has cores.
-Case chain_case(const Settings& settings, Mode mode, const char* variant, int groups) {
+Case chain_case(const Settings& settings, Mode mode, const char* variant, int groups,
+                Restart restart = Restart::never) {
   return {{"", mode, variant}, [=] {
             const Chain chain{.count = static_cast<std::int64_t>(settings.scaled(4'000'000)),
-                              .groups = groups};
+                              .groups = groups,
+                              .restart = restart};
             return Figures{1e9 / run_chain(chain, mode)};
           }};
 }
@@ -60,12 +62,14 @@ void chain_frames(Session& session) {
   std::vector<Case> cases{chain_case(settings, Mode::thread, "", 0),
                           chain_case(settings, Mode::thread, "two lanes by hand", 2),
                           chain_case(settings, Mode::process, "two lanes by hand", 2),
-                          chain_case(settings, Mode::process, "one element each", 0)};
+                          chain_case(settings, Mode::process, "one element each", 0),
+                          chain_case(settings, Mode::process, "one element each, exactly once", 0,
+                                     Restart::on_failure)};
   const std::size_t own = cases.size();
   std::ranges::move(session.cases_of(Ability::chain_throughput), std::back_inserter(cases));
   const auto all = session.interleave(cases);
   for (const Series& series : all) session.add(kFrames, "frames/s", series);
-  const Series &threads = all[0], &grouped = all[2], &apart = all[3];
+  const Series &threads = all[0], &grouped = all[2], &apart = all[3], &once = all[4];
   // Serial stages are what weir's workers are: they may have state, and see frames in order. Stages that may
   // run in parallel, and overtake each other, are shown as well.
   for (std::size_t i = own; i < all.size(); ++i) {
@@ -76,6 +80,7 @@ void chain_frames(Session& session) {
     session.add_ratio(kFrames, "frames/s", apart, all[i], serial ? std::optional(at_least(3)) : std::nullopt);
   }
   session.add_ratio(kFrames, "frames/s", grouped, threads, at_least(0.9));
+  session.add_ratio(kFrames, "frames/s", once, apart, at_least(0.85));
 }
 
 void chain_main_lane(Session& session) {
