@@ -89,6 +89,7 @@ struct alignas(shm::kLine) ControlHeader {
   std::atomic<std::uint64_t> sink_frames{0};
   std::atomic<std::uint64_t> parks{0};
   std::atomic<std::uint64_t> cpu_ns{0};
+  std::atomic<std::uint32_t> waiting{0};  ///< lane → parent: it waits for frames, for room or for a time
 
   ErrorRecord error;
   LatencyHistogram latency;  ///< written by the lane before its state says ended

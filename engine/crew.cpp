@@ -118,7 +118,13 @@ bool Crew::wait() {
     if (lane->wake_time() && (!deadline || *lane->wake_time() < *deadline)) deadline = lane->wake_time();
   }
   const auto ready = [&] { return std::ranges::any_of(lanes_, [](Lane* lane) { return lane->ready(); }); };
-  if (lanes_.size() == 1) return lanes_.front()->waiter().wait(bells_, ready, deadline);
+  if (lanes_.size() == 1) {
+    Lane& lane = *lanes_.front();
+    lane.note_waiting(true);
+    const bool result = lane.waiter().wait(bells_, ready, deadline);
+    lane.note_waiting(false);
+    return result;
+  }
   asleep_.store(true);  // SYNC crew.asleep
   const bool result = lanes_.front()->waiter().wait(bells_, ready, deadline);
   asleep_.store(false);  // SYNC crew.asleep

@@ -91,6 +91,8 @@ class Lane {
   void release_all() noexcept;
   /// It is about to wait: its ends count what for.
   void note_wait() noexcept;
+  /// relaxed: for the supervisor, which looks now and then whether a poll hangs
+  void note_waiting(bool waits) noexcept { control_.header().waiting.store(waits, std::memory_order_relaxed); }
   /// Nothing is to be done now: makes the blocks that may soon be missing.
   void prepare() noexcept { arena_.prepare(); }
   /// When a task asked to be polled again even if nothing comes.
@@ -140,7 +142,10 @@ class Lane {
       refuse_broken_ends();
       return false;
     };
-    return waiter_.wait({&bell_, 1}, ready_or_broken, deadline);
+    note_waiting(true);
+    const bool result = waiter_.wait({&bell_, 1}, ready_or_broken, deadline);
+    note_waiting(false);
+    return result;
   }
 
   // What the ends and their queues note down during a poll, so that the lane knows whether it got on.

@@ -66,7 +66,7 @@ void archive(Archive& wire, T& value) {
     archive(wire, value.cpus), wire(value.priority), wire(value.spin_share);
     wire(value.several_processes), wire(value.crowded);
     wire(value.arena_pages), wire(value.prefault), wire(value.lock_memory);
-    wire(value.journal), wire(value.state_limit);
+    wire(value.journal), wire(value.state_limit), wire(value.stall_ns);
   } else {
     wire(value);
   }

@@ -30,12 +30,11 @@ namespace {
 constexpr std::uint64_t kStateBytes = 64 << 10;
 constexpr auto kLongestBackoff = std::chrono::seconds(1);
 
-void check_restart(const Plan& plan, const Element& element, const LaneSpec& lane) {
-  const std::string who =
-      "element '" + element.name() + "' has restart=" + std::string(to_string(element.options().restart));
+void check_process(const Plan& plan, const Element& element, const LaneSpec& lane, const std::string& setting) {
+  const std::string who = "element '" + element.name() + "' has " + setting;
   if (lane.mode != Mode::process)
     throw StartError(who + ", but its worker runs " + (lane.mode == Mode::main ? "on the main lane" : "in a thread") +
-                     "; only a process can be started again: give it mode=process");
+                     "; only a process can be killed and started again: give it mode=process");
   if (plan.lanes[lane.lane].workers.size() > 1)
     throw StartError(who + ", but shares its process with other workers; leave its lane= out");
 }
@@ -62,9 +61,16 @@ bool is_verdict(const Control& control) noexcept {
 // A lane that may be restarted keeps a journal, and those who put frames to it mark the shares that travel there.
 void plan_restarts(Plan& plan) {
   for (const PlannedWorker& worker : plan.workers) {
-    if (worker.element->options().restart == Restart::never) continue;
+    const ElementOptions& options = worker.element->options();
     LaneSpec& lane = plan.lanes[worker.lane];
-    check_restart(plan, *worker.element, lane);
+    if (options.stall_timeout) {
+      check_process(plan, *worker.element, lane, "a stall_timeout=");
+      if (options.stall_timeout->count() <= 0)
+        throw StartError("element '" + worker.element->name() + "': stall_timeout has to be longer than 0");
+      lane.stall_ns = static_cast<std::uint64_t>(options.stall_timeout->count());
+    }
+    if (options.restart == Restart::never) continue;
+    check_process(plan, *worker.element, lane, "restart=" + std::string(to_string(options.restart)));
     lane.journal = true;
     lane.state_limit = kStateBytes;
   }
@@ -83,7 +89,9 @@ bool Run::begin_restart(std::uint32_t lane, int status) {
   LaneRun& run = lanes_[lane];
   const double since_start = static_cast<double>(monotonic_ns() - start_ns_) * 1e-9;
   run.restarts.push_back({run.child.pid, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                          WIFEXITED(status) ? WEXITSTATUS(status) : 0, error_text(controls_[lane]), since_start});
+                          WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+                          run.stalled ? stall_text(lane) : error_text(controls_[lane]), since_start});
+  run.stalled = false;
   forget_attempt(lane);
   run.restart_at = shm::Clock::now() + next_backoff(lane);
   return true;

@@ -99,6 +99,9 @@ class Run : public std::enable_shared_from_this<Run> {
     std::vector<RestartReport> restarts;
     std::chrono::nanoseconds backoff{0};
     std::uint64_t commits_seen = 0;  // when it died last
+    std::uint64_t polls_seen = 0;    // when it was seen to get on last
+    shm::Clock::time_point got_on{};
+    bool stalled = false;  // and was killed for it
   };
   struct CrewRun {  // a thread and the lanes that it runs
     Crew crew;
@@ -169,6 +172,11 @@ class Run : public std::enable_shared_from_this<Run> {
   void forget_attempt(std::uint32_t lane);
   [[nodiscard]] std::chrono::nanoseconds next_backoff(std::uint32_t lane);
   void restart_those_due();
+
+  // workers that hang (stalls.cpp)
+  void watch_stalls();
+  [[nodiscard]] bool is_watched(std::uint32_t lane) const noexcept;
+  [[nodiscard]] std::string stall_text(std::uint32_t lane) const;
 
   // end (run_report.cpp)
   void conclude();

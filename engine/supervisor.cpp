@@ -218,6 +218,7 @@ void Run::poll_once() {
   for (Lane* lane : heavy) start_crew({lane});
   for (std::uint32_t lane : ended) on_lane_ended(lane);
   restart_those_due();
+  watch_stalls();
   watch_crews();
   // SYNC error.record (acquire): collect_error reads it
   if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
@@ -239,6 +240,7 @@ int Run::poll_timeout() const {
     const LaneRun& run = lanes_[lane];
     not_after(run.restart_at);
     if (is_starting(lane)) not_after(run.start_by);
+    if (is_watched(lane)) not_after(shm::Clock::now() + std::chrono::nanoseconds(plan_.lanes[lane].stall_ns / 4));
   }
   if (watching_.load(std::memory_order_relaxed)) {
     not_after(shm::Clock::now() + std::chrono::milliseconds(10));
@@ -271,6 +273,12 @@ void Run::on_child_ended(std::uint32_t lane) {
 
 void Run::judge_child(std::uint32_t lane, int status) {
   if (lanes_[lane].killed) return;  // told already
+  if (lanes_[lane].stalled) {
+    const WorkerStuck error("the worker of '" + elements_of(lane) + "' (pid " + std::to_string(lanes_[lane].child.pid) +
+                            ") was killed: " + stall_text(lane));
+    add_error(std::make_exception_ptr(error), error.what());
+    return request_stop(options_.stop_timeout);
+  }
   // SYNC lane.state (acquire): pairs with the release at the end of Lane::run, so figures and errors are complete.
   const LaneState state = controls_[lane].header().state.load(std::memory_order_acquire);
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;

@@ -173,6 +173,7 @@ void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
       spec_.function(context_);
       journal.end_poll();
       ++n;
+      if (lane_.spec().stall_ns != 0) control_.polls.store(polls_ + n, std::memory_order_relaxed);
     } while (journal.polls() < most && goes_on(before) && can_go_on());
   };
   try {
@@ -210,7 +211,8 @@ Poll Worker::call() {
   prepare_call();
   std::uint64_t before = 0;
   unsigned n = 0;
-  const unsigned most = shared ? burst_.polls() : 64;
+  const bool watched = lane_.spec().stall_ns != 0;  // then each poll is told of
+  const unsigned most = shared ? burst_.polls() : watched ? 1 : 64;
   try {
     if (lane_.journal()) poll_in_journal(n, before);
     else

@@ -241,4 +241,77 @@ TEST_F(Restarts, SayWhatAWorkerMayNotDo) {
   EXPECT_THAT(refusal_of<Burster>(), testing::AllOf(HasSubstr("odd:src:out"), HasSubstr("queue_maxsize")));
 }
 
+class Stalls : public LeavesNothing {};
+
+TEST_F(Stalls, AreDeathsLikeOthers) {
+  ElementOptions options = restarting({{"at", 777}, {"deaths", 2}, {"way", "hang"}});
+  options.stall_timeout = 100ms;
+  Chain chain(std::move(options), 2000, 10);
+  Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+  (void)share_words(parallelize);
+  parallelize.run();
+  chain.expect_whole();
+  const auto& restarts = report_of(parallelize.report(), "mortal").restarts;
+  ASSERT_EQ(restarts.size(), 2u);
+  EXPECT_THAT(restarts[0].error, HasSubstr("100 ms, its stall_timeout"));
+}
+
+TEST_F(Stalls, EndTheRunWithoutRestart) {
+  Chain chain({.worker_argdict = {{"at", 5}, {"way", "hang"}}, .stall_timeout = 50ms});
+  Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+  (void)share_words(parallelize);
+  const auto error = thrown<WorkerStuck>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), testing::AllOf(HasSubstr("'mortal'"), HasSubstr("stall_timeout")));
+}
+
+/// Gives its few frames at long intervals.
+class SlowSource : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& given = ctx.state<std::int64_t>(0);
+    std::this_thread::sleep_for(250ms);
+    ++given;
+    ctx.outq().put(Frame::of(given, {.eos = given == 3, .time = given}));
+  }
+};
+WEIR_WORKER(SlowSource);
+
+TEST_F(Stalls, AreNotWaits) {
+  Pipeline pipeline;
+  pipeline.emplace<SlowSource>({.name = "source", .source_pads = {"out"}});
+  pipeline.emplace<Mortal>({.name = "mortal", .sink_pads = {"in"}, .source_pads = {"out"}, .stall_timeout = 40ms});
+  auto& checker = pipeline.emplace<SumChecker>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.link("source:src:out", "mortal:snk:in");
+  pipeline.link("mortal:src:out", "sink:snk:in");
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  (void)share_words(parallelize);
+  EXPECT_NO_THROW(parallelize.run());
+  EXPECT_EQ(checker.frames, 3);
+}
+
+TEST_F(Stalls, AreNotStops) {
+  ElementOptions options{.worker_argdict = {}, .stall_timeout = 50ms};
+  Chain chain(std::move(options), 200'000);
+  Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+  const auto words = share_words(parallelize);
+  parallelize.start();
+  ASSERT_TRUE(eventually([&] { return word(words.bytes) != 0; }));
+  const pid_t pid = word(words.bytes);
+  ::kill(pid, SIGSTOP);
+  std::this_thread::sleep_for(400ms);
+  ::kill(pid, SIGCONT);
+  EXPECT_NO_THROW(parallelize.wait());
+  chain.expect_whole(200'000);
+}
+
+TEST_F(Stalls, NeedAProcess) {
+  Chain chain({.stall_timeout = 50ms});
+  Parallelize parallelize(chain.pipeline, {.mode = Mode::thread});
+  const auto error = thrown<StartError>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), testing::AllOf(HasSubstr("'mortal'"), HasSubstr("stall_timeout"), HasSubstr("mode=process")));
+}
+
 }  // namespace

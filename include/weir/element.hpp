@@ -53,6 +53,9 @@ struct ElementOptions {
   std::size_t restart_budget = 10;            ///< how often in a run at most; then the run fails
   /// The pause before a restart; twice the last one, up to 1 s, where the worker has not got on since.
   std::chrono::nanoseconds restart_backoff = std::chrono::milliseconds(10);
+  /// A poll that takes longer is taken for hung, and its process for dead: it is killed. What it waits in a queue does
+  /// not count, nor does time in which the process is stopped by a signal or a debugger.
+  std::optional<std::chrono::nanoseconds> stall_timeout = {};
 };
 
 namespace engine {

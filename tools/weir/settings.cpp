@@ -63,6 +63,7 @@ void put_common(ElementOptions& options, const std::string& name, const weir::Va
   if (name == "restart") options.restart = *restart_from(text_of(value));
   if (name == "restart_budget") options.restart_budget = count_of(value);
   if (name == "restart_backoff") options.restart_backoff = time_from(text_of(value));
+  if (name == "stall_timeout") options.stall_timeout = time_from(text_of(value));
 }
 
 void put_option(Options& options, const std::string& name, const weir::Value& value) {
@@ -147,7 +148,10 @@ const std::vector<Parameter>& common_parameters() {
       {.name = "restart_backoff",
        .type = ParameterType::text,
        .help = "pause before a restart, such as 10ms; doubled, up to 1s, while the worker does not get on",
-       .fallback = std::string("10ms")}};
+       .fallback = std::string("10ms")},
+      {.name = "stall_timeout",
+       .type = ParameterType::text,
+       .help = "a poll of its worker that takes longer, such as 2s, is hung: its process is killed"}};
   return parameters;
 }
 
