@@ -265,10 +265,13 @@ void Run::on_child_ended(std::uint32_t lane) {
   run.child.pidfd = -1;
   if (reaped != run.child.pid) status = kNoStatus;
   if (begin_restart(lane, status)) return;
+  // SYNC worker.terminated (acquire): pairs with Worker::terminate. Killed after it had done all that there was to do.
+  const bool done =
+      plan_.lanes[lane].journal && controls_[lane].worker(0).terminated.load(std::memory_order_acquire) != 0;
   run.running = false;
   mark_terminated(lane);
   for (const std::uint32_t neighbour : plan_.lanes[lane].neighbours) ring_lane(neighbour);  // it may not have
-  judge_child(lane, status);
+  if (!done) judge_child(lane, status);
 }
 
 void Run::judge_child(std::uint32_t lane, int status) {

@@ -47,7 +47,7 @@ TEST_F(Command, HelpsEverywhereAndSaysItsExitStatus) {
 }
 
 TEST_F(Command, RefusesWhatItDoesNotKnow) {
-  EXPECT_EQ(refusal({}), "weir: which of run, inspect, check, dot, explain, bench, doctor? See weir --help\n");
+  EXPECT_EQ(refusal({}), "weir: which of run, inspect, check, dot, explain, chaos, bench, doctor? See weir --help\n");
   EXPECT_EQ(refusal({"ruin"}), "weir: there is no command 'ruin'; did you mean 'run'?\n");
   EXPECT_EQ(refusal({"run", "--comapre", "x"}),
             "weir: there is no option '--comapre'; did you mean '--compare'?\n");
