@@ -83,10 +83,10 @@ class Reader : public ParallelizeTransformElement {
   static void sub_process_internal(WorkerContext& ctx) {
     auto frame = ctx.inq().get();
     if (!frame) return;
-    std::int64_t sum = 0;
+    std::uint64_t sum = 0;  // which may overflow: they may be garbage
     if (frame->has_data())
-      for (const std::int64_t x : frame->view<std::int64_t>()) sum += x;
-    ctx.outq().put(Frame::of(sum, {.eos = frame->eos(), .time = frame->time()}));
+      for (const std::int64_t x : frame->view<std::int64_t>()) sum += static_cast<std::uint64_t>(x);
+    ctx.outq().put(Frame::of(static_cast<std::int64_t>(sum), {.eos = frame->eos(), .time = frame->time()}));
   }
 };
 WEIR_WORKER(Reader);

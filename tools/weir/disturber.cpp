@@ -19,9 +19,9 @@ namespace weir::tool {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
+using Time = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+double seconds_since(Time::time_point begin) { return std::chrono::duration<double>(Time::now() - begin).count(); }
 
 std::string content(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -105,7 +105,7 @@ void Disturber::finish() {
 }
 
 bool Disturber::sleep(double seconds) {
-  const auto begin = Clock::now();
+  const auto begin = Time::now();
   for (double left = seconds; left > 0 && !finished_; left = seconds - seconds_since(begin))
     std::this_thread::sleep_for(std::chrono::duration<double>(std::min(left, 0.001)));
   return !finished_;
@@ -137,7 +137,7 @@ const WorkerProcess* Disturber::choose(const std::vector<WorkerProcess>& workers
 void Disturber::kill(const WorkerProcess& worker) {
   const Handle process(worker.pid);
   if (!process.is_ours()) return;
-  const auto begin = Clock::now();
+  const auto begin = Time::now();
   if (!process.send(SIGKILL)) return;
   ++done_.kills;
   while (process.is_ours() && seconds_since(begin) < 10) std::this_thread::sleep_for(std::chrono::microseconds(20));
