@@ -300,6 +300,7 @@ TEST_F(Stalls, AreNotStops) {
   ASSERT_TRUE(eventually([&] { return word(words.bytes) != 0; }));
   const pid_t pid = word(words.bytes);
   ::kill(pid, SIGSTOP);
+  ASSERT_TRUE(eventually([&] { return process_state(pid) == 'T'; })) << "it was over before";
   std::this_thread::sleep_for(400ms);
   ::kill(pid, SIGCONT);
   EXPECT_NO_THROW(parallelize.wait());

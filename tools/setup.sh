@@ -1,4 +1,4 @@
-# Sourced by tools/quickstart, tools/test and tools/bench: what the build needs from Debian or Ubuntu, and how it is made.
+# Sourced by the scripts that build weir: what they need from Debian or Ubuntu, and how it is made.
 
 readonly weir_packages='
   g++                    compiles

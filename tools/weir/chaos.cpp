@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tools/weir/build_pipeline.hpp"
+#include "tools/weir/elapsed.hpp"
 #include "tools/weir/messages.hpp"
 #include "tools/weir/numbers.hpp"
 #include "tools/weir/settings.hpp"
@@ -25,8 +26,6 @@
 
 namespace weir::tool {
 namespace {
-
-using Time = std::chrono::steady_clock;
 
 /// What a run may leave behind in this process.
 struct Census {
@@ -93,7 +92,7 @@ class Chaos {
  private:
   [[nodiscard]] bool is_time_left() const {
     if (UserSignals::count() != 0) return false;
-    return settings_.seconds <= 0 || std::chrono::duration<double>(Time::now() - begin_).count() < settings_.seconds;
+    return settings_.seconds <= 0 || elapsed_.seconds() < settings_.seconds;
   }
   [[nodiscard]] Mode mode() const { return options_of(description_).mode.value_or(Mode::process); }
 
@@ -160,11 +159,11 @@ class Chaos {
     const Description description = without_restarts(description_);
     while (done_.garbage < settings_.wanted.garbage && is_time_left() && errors_.empty()) {
       Disturber disturber(settings_.seed * 1'000'003 + ++runs_, {.garbage = 1}, {});
-      const auto begin = Time::now();
+      const Elapsed elapsed;
       std::atomic<bool> over{false}, hangs{false};
       std::thread watch([&] {
         constexpr double kLongest = 30;
-        while (!over && std::chrono::duration<double>(Time::now() - begin).count() < kLongest + 3 * seconds_)
+        while (!over && elapsed.seconds() < kLongest + 3 * seconds_)
           std::this_thread::sleep_for(std::chrono::milliseconds(1));
         if (over) return;
         hangs = true;
@@ -177,7 +176,7 @@ class Chaos {
       done_.garbage += disturber.done().garbage;
       refuse_to_idle(disturber.done());
       with_error_ += !record.errors.empty();
-      longest_ = std::max(longest_, std::chrono::duration<double>(Time::now() - begin).count());
+      longest_ = std::max(longest_, elapsed.seconds());
       if (hangs) errors_.push_back("run " + std::to_string(runs_) + ": it did not end after garbage was written");
       if (!worker_processes().empty()) errors_.push_back("run " + std::to_string(runs_) + ": a process is left");
     }
@@ -220,7 +219,7 @@ class Chaos {
   Description description_;
   std::vector<std::string> mortal_;
   TwinOutputs twins_;
-  const Time::time_point begin_ = Time::now();
+  const Elapsed elapsed_;
   std::uint64_t frames_ = 0;  // undisturbed
   std::uint64_t runs_ = 0, disturbed_runs_ = 0, restarts_ = 0, identical_ = 0, balanced_ = 0, with_error_ = 0;
   int idle_ = 0;  // runs in a row to which nothing was done

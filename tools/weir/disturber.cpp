@@ -15,13 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/weir/elapsed.hpp"
+
 namespace weir::tool {
 namespace {
 
 namespace fs = std::filesystem;
-using Time = std::chrono::steady_clock;
-
-double seconds_since(Time::time_point begin) { return std::chrono::duration<double>(Time::now() - begin).count(); }
 
 std::string content(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -105,8 +104,8 @@ void Disturber::finish() {
 }
 
 bool Disturber::sleep(double seconds) {
-  const auto begin = Time::now();
-  for (double left = seconds; left > 0 && !finished_; left = seconds - seconds_since(begin))
+  const Elapsed elapsed;
+  for (double left = seconds; left > 0 && !finished_; left = seconds - elapsed.seconds())
     std::this_thread::sleep_for(std::chrono::duration<double>(std::min(left, 0.001)));
   return !finished_;
 }
@@ -137,11 +136,11 @@ const WorkerProcess* Disturber::choose(const std::vector<WorkerProcess>& workers
 void Disturber::kill(const WorkerProcess& worker) {
   const Handle process(worker.pid);
   if (!process.is_ours()) return;
-  const auto begin = Time::now();
+  const Elapsed elapsed;
   if (!process.send(SIGKILL)) return;
   ++done_.kills;
-  while (process.is_ours() && seconds_since(begin) < 10) std::this_thread::sleep_for(std::chrono::microseconds(20));
-  detected_.push_back(seconds_since(begin));
+  while (process.is_ours() && elapsed.seconds() < 10) std::this_thread::sleep_for(std::chrono::microseconds(20));
+  detected_.push_back(elapsed.seconds());
 }
 
 void Disturber::stop(const WorkerProcess& worker) {
