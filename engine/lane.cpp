@@ -123,11 +123,13 @@ bool Lane::turn() noexcept {
 bool Lane::ready() noexcept {
   if (stopping()) return true;
   bool ready = false;
-  guard([&] {
-    ready = std::ranges::any_of(tasks_, [](auto& t) { return !t->finished && t->ready(); });
-    if (!ready) refuse_broken_ends();
-  });
+  guard([&] { ready = std::ranges::any_of(tasks_, [](auto& t) { return !t->finished && t->ready(); }); });
   return ready || failed_;
+}
+
+bool Lane::hopeless() noexcept {
+  guard([&] { refuse_broken_ends(); });
+  return failed_;
 }
 
 bool Lane::conclude() noexcept {

@@ -84,6 +84,8 @@ class Lane {
   bool turn() noexcept;
   /// Whether a turn may get on.
   [[nodiscard]] bool ready() noexcept;
+  /// What it waits for will not come: a queue is broken. It has failed then.
+  [[nodiscard]] bool hopeless() noexcept;
   /// Nothing is left to do: all tasks have finished, the lane is stopped, or one failed.
   [[nodiscard]] bool over() const noexcept { return failed_ || all_finished() || stopping(); }
   /// Ends it; true if all tasks had finished.
@@ -137,13 +139,12 @@ class Lane {
     release_all();
     note_wait();
     arena_.prepare();
-    const auto ready_or_broken = [&] {
-      if (ready()) return true;
+    const auto hopeless = [this] {
       refuse_broken_ends();
       return false;
     };
     note_waiting(true);
-    const bool result = waiter_.wait({&bell_, 1}, ready_or_broken, deadline);
+    const bool result = waiter_.wait({&bell_, 1}, ready, hopeless, deadline);
     note_waiting(false);
     return result;
   }

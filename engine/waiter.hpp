@@ -30,15 +30,16 @@ class Waiter {
       : strategy_(strategy), bound_(std::chrono::nanoseconds(spin_ns), spin_share) {}
 
   /// Waits until `ready()` or the deadline; returns what ready() says last. Whatever may make it say yes has to ring
-  /// one of the bells afterwards.
-  template <class Ready>
-  bool wait(std::span<const shm::Doorbell> bells, Ready&& ready, const shm::Deadline& deadline) {
+  /// one of the bells afterwards. `hopeless()` is asked now and then, at no cost for what is ready soon: true, or an
+  /// exception, ends the wait as well.
+  template <class Ready, class Hopeless>
+  bool wait(std::span<const shm::Doorbell> bells, Ready&& ready, Hopeless&& hopeless, const shm::Deadline& deadline) {
     if (ready()) return true;
-    if (strategy_ != Wait::park && spin(ready, deadline)) return true;
+    if (strategy_ != Wait::park && spin(ready, hopeless, deadline)) return true;
     if (never_parks()) return ready();
     for (;;) {
       shm::Doorbell::announce(bells);
-      if (ready()) {
+      if (ready() || hopeless()) {
         shm::Doorbell::retract(bells);
         return true;
       }
@@ -52,8 +53,8 @@ class Waiter {
  private:
   [[nodiscard]] bool never_parks() const noexcept { return strategy_ == Wait::spin || strategy_ == Wait::yield; }
 
-  template <class Ready>
-  bool spin(Ready& ready, const shm::Deadline& deadline) {
+  template <class Ready, class Hopeless>
+  bool spin(Ready& ready, Hopeless& hopeless, const shm::Deadline& deadline) {
     const auto begin = last_look_ = shm::Clock::now();
     const auto allowed = bound_.at(begin);
     if (allowed.count() == 0 && !never_parks()) return false;
@@ -65,6 +66,7 @@ class Waiter {
         }
         cpu_relax();
       }
+      if (hopeless()) return true;
       if (strategy_ == Wait::yield) ::sched_yield();
       last_look_ = shm::Clock::now();
       if (deadline && last_look_ >= *deadline) return ready();
