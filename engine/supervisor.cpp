@@ -314,22 +314,32 @@ void Run::judge_child(std::uint32_t lane, int status) {
   request_stop(options_.stop_timeout);
 }
 
-// A worker that ends leaves its queues closed, and an EOS frame last in each that it fills, unless nobody listens or
-// the run is being stopped. One that has written over its memory may not.
+// A worker that ends leaves its queues closed, and an EOS frame last in each that it fills, unless nobody listens, the
+// run is being stopped, or what came to it ended without one. One that has written over its memory may not.
 const LinkEnd* Run::left_open(std::uint32_t lane) const {
-  for (const LinkEnd& end : plan_.lanes[lane].ends) {
-    if (end.produces && end.consumes) continue;
-    const auto& ring = *memory_->rings.at(end.link).at<shm::RingHeader>(0);
-    // relaxed, all: its process has ended
-    const bool gone = ring.gone.load(std::memory_order_relaxed) != 0;
-    if (end.consumes && !gone) return &end;
-    if (!end.produces) continue;
+  // relaxed, all: its process has ended, and so have those from which it has learned of an end
+  const auto ring_of = [&](const LinkEnd& end) -> const shm::RingHeader& {
+    return *memory_->rings.at(end.link).at<shm::RingHeader>(0);
+  };
+  const auto ends_with_eos = [&](const LinkEnd& end) {
+    const shm::RingHeader& ring = ring_of(end);
     const std::uint64_t closed = ring.closed_at.load(std::memory_order_relaxed);
-    if (closed == shm::kOpen) return &end;
-    // SYNC run.stopping (acquire): pairs with request_stop
-    if (gone || end.by_hand || stopping_.load(std::memory_order_acquire)) continue;
     const auto* slots = reinterpret_cast<const shm::Slot*>(&ring + 1);
-    if (closed == 0 || !(slots[(closed - 1) & (shm::ring_slots(end.capacity) - 1)].flags & detail::kEos)) return &end;
+    return closed != 0 && (slots[(closed - 1) & (shm::ring_slots(end.capacity) - 1)].flags & detail::kEos) != 0;
+  };
+  bool excused = stopping_.load(std::memory_order_acquire);  // SYNC run.stopping (acquire): pairs with request_stop
+  for (const LinkEnd& end : plan_.lanes[lane].ends) {
+    if (end.produces || !end.consumes) continue;
+    const shm::RingHeader& ring = ring_of(end);
+    if (ring.gone.load(std::memory_order_relaxed) == 0) return &end;
+    if (ring.closed_at.load(std::memory_order_relaxed) != shm::kOpen && !ends_with_eos(end)) excused = true;
+  }
+  for (const LinkEnd& end : plan_.lanes[lane].ends) {
+    if (!end.produces || end.consumes) continue;
+    const shm::RingHeader& ring = ring_of(end);
+    if (ring.closed_at.load(std::memory_order_relaxed) == shm::kOpen) return &end;
+    const bool nobody_listens = ring.gone.load(std::memory_order_relaxed) != 0;
+    if (!excused && !nobody_listens && !end.by_hand && !ends_with_eos(end)) return &end;
   }
   return nullptr;
 }

@@ -81,6 +81,8 @@ Arena::Arena(const Segment& segment, std::uint32_t lane, std::size_t prefaulted)
 
 // The blocks that were made whole. Where the lender before had set more aside, that is not used.
 void Arena::take_over() {
+  chunks_ = std::min<std::uint32_t>(segment_.at<ArenaHeader>(0)->chunks.load(std::memory_order_relaxed),
+                                    ArenaHeader::kMaxChunks);
   for_each_chunk(segment_, [&](const ArenaChunk& chunk) {
     used_ = std::max(used_, chunk.offset + chunk.count * chunk.stride);
     SizeClass& c = classes_[size_class_of(chunk.stride - sizeof(BlockHeader)).index];
@@ -195,8 +197,8 @@ void Arena::prepare_more() noexcept {
 
 void Arena::grow(SizeClass& c) {
   if (c.unmade == 0) begin_chunk(c);
-  ArenaChunk& chunk = *c.chunk;
-  const std::size_t made = static_cast<std::size_t>(chunk.count);  // only this lane writes it
+  ArenaChunk& chunk = c.chunk;
+  const std::size_t made = static_cast<std::size_t>(chunk.count);
   const std::size_t count = std::min(c.unmade, blocks_a_step(chunk.stride));
   const std::uint64_t first = chunk.offset + made * chunk.stride;
   if (c.blocks.capacity() < c.blocks.size() + count)  // what may throw comes before anything changes
@@ -210,17 +212,17 @@ void Arena::grow(SizeClass& c) {
     c.blocks.push_back(offset);
   }
   // SYNC arena.chunk (release): the headers of these blocks are there; pairs with the acquire in blocks_lent.
-  std::atomic_ref(chunk.count).store(made + count, std::memory_order_release);
+  std::atomic_ref(c.entry->count).store(made + count, std::memory_order_release);
+  chunk.count = made + count;
   c.unmade -= count;
 }
 
 // A part of the segment for more blocks of a size, up to an eighth of those there are; they are made step by step.
 void Arena::begin_chunk(SizeClass& c) {
   auto& header = *segment_.at<ArenaHeader>(0);
-  const std::uint32_t chunk = header.chunks.load(std::memory_order_relaxed);  // only this lane writes it
   const std::size_t stride = sizeof(BlockHeader) + c.payload_bytes;
   const std::size_t room = (segment_.size() - used_) / stride;
-  if (room == 0 || chunk == ArenaHeader::kMaxChunks)
+  if (room == 0 || chunks_ == ArenaHeader::kMaxChunks)
     throw MemoryError("this lane's arena is full: a block of " + std::to_string(c.payload_bytes) + " bytes needs " +
                           std::to_string(stride) + " bytes, " + std::to_string(segment_.size() - used_) + " of " +
                           std::to_string(segment_.size()) +
@@ -228,11 +230,11 @@ void Arena::begin_chunk(SizeClass& c) {
                       stride, segment_.size() - used_);
   const std::size_t eighth = std::min(c.blocks.size() / 8, kLargestChunk / stride);
   c.unmade = std::min(std::max(blocks_a_step(stride), eighth), room);
-  c.chunk = &header.chunk[chunk];
-  *c.chunk = {used_, stride, 0};
+  c.entry = &header.chunk[chunks_];
+  *c.entry = c.chunk = {used_, stride, 0};
   used_ += c.unmade * stride;
   // SYNC arena.chunk (release): the entry is complete; pairs with the acquire in blocks_lent.
-  header.chunks.store(chunk + 1, std::memory_order_release);
+  header.chunks.store(++chunks_, std::memory_order_release);
 }
 
 std::size_t Arena::blocks() const noexcept {

@@ -41,7 +41,8 @@ class Arena final : public detail::Lender {
   struct SizeClass {
     std::vector<std::uint64_t> blocks;  // offsets of their headers
     std::size_t payload_bytes = 0;
-    ArenaChunk* chunk = nullptr;        // the newest
+    ArenaChunk chunk;                   // the newest
+    ArenaChunk* entry = nullptr;        // of it in the table, for others to read
     std::size_t unmade = 0;             // blocks for which it has room
     std::size_t hand = 0;
     std::size_t window = 0;  // the hand goes round the first `window` blocks, so that few blocks stay warm
@@ -66,6 +67,7 @@ class Arena final : public detail::Lender {
   const Segment& segment_;
   std::uint32_t lane_;
   std::uint64_t used_;       // bytes given to chunks
+  std::uint32_t chunks_ = 0; // entries of the table that are used; what the table says others may have written over
   std::uint64_t prefaulted_; // bytes that need not be committed
   std::uint64_t burst_ = 0;  // 0: nobody keeps a journal
   SizeClass* low_ = nullptr; // one that had to use its last block

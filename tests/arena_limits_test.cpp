@@ -224,6 +224,20 @@ TEST_P(Arenas, HoldWhateverARandomReferenceResolvesTo) {
   EXPECT_GT(found, 1000);
 }
 
+// The table is for those who look from outside; a neighbour may have written over it.
+TEST_P(Arenas, LendWithoutTrustInTheirTables) {
+  const Segment segment = make(8 * kMiB);
+  Arena arena(segment, kLane);
+  std::vector<BlockHeader*> blocks{arena.lend(1000)};
+  for (const int garbage : {0xff, 0x00, 0x5a}) {
+    std::memset(segment.data(), garbage, sizeof(ArenaHeader));
+    for (const std::size_t bytes : {std::size_t{1000}, std::size_t{20'000}, std::size_t{100'000}})
+      for (int n = 0; n < 10; ++n) blocks.push_back(arena.lend(bytes));
+  }
+  expect_apart(segment, blocks);
+  for (BlockHeader* block : blocks) std::memset(block->payload(), 1, block->capacity);
+}
+
 TEST_P(Arenas, AreCountedWithoutTrustInTheirTables) {
   const Segment segment = make(kMiB);
   Arena arena(segment, kLane);

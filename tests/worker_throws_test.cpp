@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,22 @@ class Thrower : public Base {
     throw std::domain_error("no frame " + std::string(what == "long" ? std::string(10'000, 'x') : "3 today"));
   }
 };
+
+/// Throws at its second frame; its process takes its time to end after its queues are closed.
+class SlowToLeave : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  struct State {
+    int frames = 0;
+    ~State() { std::this_thread::sleep_for(200ms); }
+  };
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (ctx.state<State>().frames++ == 1) throw std::domain_error(ctx.arg<std::string>("what"));
+    ctx.outq().put(Frame::of(std::int64_t{1}));
+  }
+};
+WEIR_WORKER(SlowToLeave);
+
 using ThrowingSource = Thrower<ParallelizeSourceElement>;
 using ThrowingTransform = Thrower<ParallelizeTransformElement>;
 using ThrowingSink = Thrower<ParallelizeSinkElement>;
@@ -105,6 +122,15 @@ TEST_P(WorkerThrows, ASourcesExceptionCountsTheFramesThatItGave) {
   EXPECT_EQ(error->element, "source");
   EXPECT_EQ(error->pad, "source:src:out");
   EXPECT_EQ(error->frame, 2u);
+}
+
+// Those that it has left without an end of stream end before it, and have done nothing wrong.
+TEST_P(WorkerThrows, ASourceThatTakesItsTimeToEndIsNamedAllTheSame) {
+  Report report;
+  const auto error = error_of<SlowToLeave, AddOne, SummingSink>("it", &report);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->element, "source");
+  EXPECT_EQ(report.errors.size(), 1u);
 }
 
 TEST_P(WorkerThrows, ASinksExceptionNamesItsPad) {
