@@ -41,11 +41,22 @@ class RingLink {
    public:
     explicit Writer(shm::RingHeader* header) : ring_(header, kCapacity) {}
     bool put(const Message& message) {
-      if (!ring_.has_room()) return false;
-      detail::Descriptor frame;
-      put_into(frame, message);
-      ring_.put(frame);
+      const auto slots = ring_.claim(1);
+      if (slots.empty()) return false;
+      put_into(slots.front(), message);
+      ring_.publish(1);
       return true;
+    }
+    /// Puts messages numbered from `n`, up to `most`, with one claim; returns how many.
+    std::size_t put_some(std::uint64_t n, std::size_t most) {
+      const auto slots = ring_.claim(most);
+      for (shm::Slot& slot : slots) {
+        Message message;
+        number(message, n++);
+        put_into(slot, message);
+        ring_.publish(1);  // at once: the consumer's core may be about to take the line
+      }
+      return slots.size();
     }
 
    private:
@@ -61,10 +72,21 @@ class RingLink {
         ring_.release();
         return false;
       }
-      detail::Descriptor frame;
-      if (ring_.take(frame)) ring_.release();
-      take_from(frame, message);
+      take_from(ring_.front(), message);
+      if (ring_.pop()) ring_.release();
       return true;
+    }
+    /// Takes up to `most` messages with one peek, each by `each(message)`; returns how many.
+    template <class Each>
+    std::size_t take_some(std::size_t most, Each&& each) {
+      const auto slots = ring_.peek(most);
+      for (const shm::Slot& slot : slots) {
+        Message message;
+        take_from(slot, message);
+        each(message);
+      }
+      if (ring_.pop(slots.size()) || slots.empty()) ring_.release();
+      return slots.size();
     }
 
    private:

@@ -9,10 +9,12 @@
 // was never put.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "shm/layout.hpp"
 
@@ -56,6 +58,21 @@ class RingWriter {
     detail::DescriptorCopy::all_but_home(slot, frame);
     // SYNC ring.publish (release): the frame is readable; pairs with the acquire in RingReader.
     std::atomic_ref(slot.home).store(++pos_, std::memory_order_release);
+  }
+  /// Slots for up to `n` frames in a row, to be filled in place, all but `home`; fewer where there is no room for more or
+  /// the ring begins anew, none where it is full. What is not published was never put.
+  [[nodiscard]] std::span<Slot> claim(std::size_t n) noexcept {
+    if (pos_ + n - head_seen_ > limit_) head_seen_ = header_->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire): as in has_room
+    const std::uint64_t index = pos_ & mask_, used = pos_ - head_seen_;
+    return {slots_ + index, std::min({std::uint64_t{n}, used < limit_ ? limit_ - used : 0, mask_ + 1 - index})};
+  }
+  /// The first `n` of the claimed slots are readable from now on, in order.
+  void publish(std::size_t n) noexcept {
+    for (; n > 0; --n) {
+      Slot& slot = slots_[pos_ & mask_];
+      // SYNC ring.publish (release): the frame is readable; pairs with the acquire in RingReader.
+      std::atomic_ref(slot.home).store(++pos_, std::memory_order_release);
+    }
   }
   /// Lays a frame where it will be readable once somebody has stamped it (engine/journal.hpp); needs has_room().
   void lay(const detail::Descriptor& frame) noexcept {
@@ -105,8 +122,18 @@ class RingReader {
   }
   /// The next frame, in shared memory; needs has_frame().
   [[nodiscard]] const detail::Descriptor& front() const noexcept { return slots_[pos_ & mask_]; }
-  /// The next frame was copied. True when enough is taken for release() to be due.
-  bool pop() noexcept { return ++pos_ - released_ >= quantum_; }
+  /// The next frames, up to `n`, in shared memory; fewer where no more are readable or the ring begins anew.
+  [[nodiscard]] std::span<const Slot> peek(std::size_t n) const noexcept {
+    const std::uint64_t index = pos_ & mask_, most = std::min<std::uint64_t>(n, mask_ + 1 - index);
+    std::uint64_t count = 0;
+    // SYNC ring.publish (acquire): pairs with the releases in RingWriter; these slots' frames are complete.
+    while (count < most && std::atomic_ref(const_cast<Slot&>(slots_[index + count]).home)
+                                   .load(std::memory_order_acquire) == pos_ + count + 1)
+      ++count;
+    return {slots_ + index, count};
+  }
+  /// The next `n` frames were copied. True when enough is taken for release() to be due.
+  bool pop(std::size_t n = 1) noexcept { return (pos_ += n) - released_ >= quantum_; }
   /// Copies out the next frame; needs has_frame(). Returns what pop() does.
   bool take(detail::Descriptor& frame) noexcept {
     detail::DescriptorCopy::all(frame, front());
