@@ -31,22 +31,30 @@ std::uint32_t origin_now() noexcept {
 }
 
 LocalQueue::LocalQueue(std::size_t limit)
-    : capacity_(std::bit_ceil(std::min<std::size_t>(limit + Burst::kMost, 1024))), mask_(7), limit_(limit) {
+    : capacity_(std::bit_ceil(std::min<std::size_t>(limit + Burst::kMost, 1024))), limit_(limit) {
   slots_ = std::make_unique<Descriptor[]>(capacity_);
+  to_ = {.slots = slots_.get(), .mask = 7};
+  from_ = {.slots = slots_.get(), .mask = 7};
+  look_at_reader();
 }
 
 // Twice the slots: those in the upper half are free, as long as there are any; then others have to be made.
 void LocalQueue::grow() {
-  const std::size_t before = mask_;
-  mask_ = 2 * before + 1;
-  if (mask_ < capacity_) {
-    for (std::uint64_t at = head_; at != tail_; ++at) slots_[at & mask_] = slots_[at & before];
-    return;
+  const std::size_t before = to_.mask, mask = 2 * before + 1;
+  const auto move_to = [&](Descriptor* slots) {
+    for (std::uint64_t at = from_.pos; at != to_.pos; ++at) slots[at & mask] = slots_[at & before];
+  };
+  if (mask < capacity_) {
+    move_to(slots_.get());
+  } else {
+    auto larger = std::make_unique<Descriptor[]>(mask + 1);
+    move_to(larger.get());
+    slots_ = std::move(larger);
+    capacity_ = mask + 1;
   }
-  capacity_ = mask_ + 1;
-  auto larger = std::make_unique<Descriptor[]>(capacity_);
-  for (std::uint64_t at = head_; at != tail_; ++at) larger[at & mask_] = slots_[at & before];
-  slots_ = std::move(larger);
+  to_.mask = from_.mask = mask;
+  to_.slots = slots_.get();
+  from_.slots = slots_.get();
 }
 
 LocalQueue::~LocalQueue() {
@@ -185,9 +193,10 @@ void Inlet::publish_counters() noexcept {
 
 // --- Outlet
 
-Outlet::Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::ArenaTable& arenas, bool from_source,
-               bool measure)
+Outlet::Outlet(Lane& lane, std::uint64_t& progress, std::vector<Link> links, std::string pad,
+               const shm::ArenaTable& arenas, bool from_source, bool measure)
     : lane_(&lane),
+      progress_(&progress),
       links_(std::move(links)),
       pad_(std::move(pad)),
       arenas_(&arenas),
@@ -202,8 +211,8 @@ Outlet::Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::
 }
 
 void Outlet::find_everyday() noexcept {
-  const bool unusual = held_ || eos_put_ || closed_ || !backlog_.empty() || (only_ && only_->gone());
-  everyday_ = unusual ? nullptr : only_;
+  const bool unusual = (held_ && at_step) || measure_ || eos_put_ || closed_ || !backlog_.empty() || (only_ && only_->gone());
+  everyday_ = unusual || !only_ ? nullptr : only_->local ? &only_->local->to() : &only_->ring.at();
 }
 
 namespace {
@@ -230,6 +239,11 @@ void Outlet::stamp(Descriptor& d) noexcept {
 
 bool Outlet::abandoned() const noexcept {
   return !links_.empty() && std::ranges::all_of(links_, [](const Link& link) { return link.gone(); });
+}
+
+void Outlet::follow_up() noexcept {
+  only_->consumer_bell.ring();
+  if (!has_room()) lane_->note_attention();
 }
 
 // What may throw comes first, so that a frame is put on all links or on none.
@@ -268,6 +282,7 @@ void Outlet::put_any(Frame&& frame) {
     frame = Frame();
   }
   if (metadata) detail::drop_share(metadata, metadata.ref);  // our own; each link has taken one of its own
+  if (!has_room()) lane_->note_attention();
 }
 
 // Who may be killed and started again holds blocks by marks. A block of which all marks are held is copied.
@@ -284,13 +299,9 @@ void Outlet::mark(Frame& frame, Link& link) {
 }
 
 void Outlet::put_in_ring(Link& link, const Descriptor& frame) const noexcept {
-  if (held_) {
-    step("put");
-    link.ring.lay(frame);
-  } else {
-    link.ring.put(frame);
-    link.consumer_bell.ring();
-  }
+  if (held_) step("put");
+  link.ring.put(frame);
+  if (!held_) link.consumer_bell.ring();
 }
 
 void Outlet::resume(const OutletRecord& record, std::span<const LinkRecord> links) noexcept {
@@ -302,6 +313,7 @@ void Outlet::resume(const OutletRecord& record, std::span<const LinkRecord> link
     links_[i].committed = links[i].end;
     links_[i].ring.resume(links[i].end);
   }
+  find_everyday();
 }
 
 void Outlet::note_in(OutletRecord& record, std::span<LinkRecord> links) const noexcept {
@@ -333,7 +345,7 @@ void Outlet::put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata
   if (link.end->marks) mark(frame, link);
   Descriptor& d = FrameAccess::descriptor(frame);
   if (link.local) {
-    hand_on(link, frame);
+    link.local->put(std::move(frame));
     return;
   }
   if (!(d.flags & detail::kMetadata) || !link.end->crosses_process) {

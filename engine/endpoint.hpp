@@ -5,6 +5,7 @@
 // Used by their lane's thread only. Nothing here waits: that is Lane's work (engine/lane.hpp).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -37,35 +38,52 @@ class LocalQueue {
   ~LocalQueue();
   LocalQueue(const LocalQueue&) = delete;
   LocalQueue& operator=(const LocalQueue&) = delete;
-  [[nodiscard]] bool has_room() const noexcept { return size() < limit_; }
-  [[nodiscard]] bool has_frame() const noexcept { return tail_ != head_; }
-  [[nodiscard]] std::size_t size() const noexcept { return tail_ - head_; }
+  [[nodiscard]] bool has_room() noexcept {
+    look_at_reader();
+    return size() < limit_;
+  }
+  [[nodiscard]] bool has_frame() const noexcept { return to_.pos != from_.pos; }
+  [[nodiscard]] std::size_t size() const noexcept { return to_.pos - from_.pos; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   void put(Frame&& frame) {
-    if (size() > mask_) [[unlikely]] grow();
-    detail::DescriptorCopy::all(slots_[tail_++ & mask_], detail::FrameAccess::descriptor(frame));
+    if (size() > to_.mask) [[unlikely]] grow();
+    const detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
+    detail::DescriptorCopy::all(to_.slot(), d);
+    if (d.kind > detail::Payload::scalar) ++to_.pos;  // the payload's share lies where the stamp would
+    else to_.publish();
     detail::FrameAccess::forget(frame);
   }
-  [[nodiscard]] const detail::Descriptor& front() const noexcept { return slots_[head_ & mask_]; }
+  [[nodiscard]] const detail::Descriptor& front() const noexcept { return from_.slot(from_.pos); }
   /// The next frame was copied.
-  void pop() noexcept { ++head_; }
+  void pop() noexcept { ++from_.pos; }
   /// Into an empty frame.
   void take(Frame& frame) noexcept {
-    detail::DescriptorCopy::all(detail::FrameAccess::descriptor(frame), front());
+    detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
+    detail::DescriptorCopy::all(d, front());
+    if (d.kind <= detail::Payload::scalar) d.home = 0;
     pop();
   }
   void close() noexcept { closed_ = true; }
   [[nodiscard]] bool drained() const noexcept { return closed_ && !has_frame(); }
-  void leave() noexcept { gone_ = true; }
+  void leave() noexcept {
+    gone_ = true;
+    to_.until = to_.pos;
+  }
   [[nodiscard]] bool consumer_gone() const noexcept { return gone_; }
-  [[nodiscard]] std::uint64_t produced() const noexcept { return tail_; }
+  [[nodiscard]] std::uint64_t produced() const noexcept { return to_.pos; }
+  [[nodiscard]] shm::SlotWriter& to() noexcept { return to_; }
+  [[nodiscard]] shm::SlotReader& from() noexcept { return from_; }
 
  private:
   void grow();
+  void look_at_reader() noexcept {
+    if (!gone_) to_.until = from_.pos + std::min<std::uint64_t>(to_.mask + 1, limit_);
+  }
   std::unique_ptr<detail::Descriptor[]> slots_;  // own the shares of the frames that were put
-  std::size_t capacity_;   // slots there are, a power of two
-  std::size_t mask_;       // of those in use: few, as long as few are needed, so that they stay in the cache
-  std::uint64_t head_ = 0, tail_ = 0;  // positions of the next frame to take, to put
+  std::size_t capacity_;   // slots there are, a power of two; few are in use, as long as few are needed, so that they
+                           // stay in the cache
+  shm::SlotWriter to_;
+  shm::SlotReader from_;
   std::size_t limit_;
   bool closed_ = false, gone_ = false;
 };
@@ -87,18 +105,23 @@ class Inlet {
   Inlet(Lane& lane, std::uint64_t& progress, const LinkEnd& end, LinkCounters& counters, shm::RingReader ring,
         LocalQueue* local, shm::Doorbell producer_bell, const shm::ArenaTable& arenas, SinkMeter meter)
       : lane_(&lane), progress_(&progress), end_(&end), counters_(&counters), ring_(ring), local_(local),
-        producer_bell_(producer_bell), arenas_(&arenas), meter_(meter) {}
+        from_(local ? &local->from() : &ring_.at()), producer_bell_(producer_bell), arenas_(&arenas), meter_(meter) {}
+  Inlet(const Inlet&) = delete;
+  Inlet& operator=(const Inlet&) = delete;
 
-  /// Takes the next frame if it is plain and of the shape of the one before; nothing has to be looked at then.
-  /// Returns what `otherwise` returns if there is no such frame.
-  template <class Otherwise>
-  std::optional<Frame> take_everyday(Otherwise&& otherwise) {
-    if (local_) {
-      if (local_->has_frame() && tally_.is_everyday(local_->front())) return take_plain(local_->front());
-    } else if (ring_.has_frame() && tally_.is_everyday(ring_.front())) {
-      return take_plain(ring_.front());
-    }
-    return otherwise();
+  /// The next frame if it is plain and of the shape of the one before, so that nothing has to be looked at; else null.
+  [[nodiscard]] const detail::Descriptor* everyday() const noexcept {
+    const detail::Descriptor* next = from_->readable(from_->pos);
+    return next && tally_.is_everyday(*next) ? next : nullptr;
+  }
+  /// Takes it.
+  std::optional<Frame> take_everyday(const detail::Descriptor& next) {
+    std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{next, tally_.everyday_shape()});
+    tally_.count_everyday();
+    if (meter_.header) meter_.count_everyday();
+    ++*progress_;
+    if (from_->pop()) release();
+    return frame;
   }
   /// Takes the next frame into an empty one. Throws SpecError, PayloadError; then the frame is lost to the consumer
   /// and counts as delivered.
@@ -171,22 +194,13 @@ class Inlet {
   void import(detail::Descriptor& frame);
   void note_eos() noexcept;
   void account(const detail::Descriptor& d);
-  std::optional<Frame> take_plain(const detail::Descriptor& next) {
-    std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{next, tally_.everyday_shape()});
-    tally_.count_everyday();
-    if (meter_.header) meter_.count_everyday();
-    ++*progress_;
-    if (local_) local_->pop();
-    else if (ring_.pop()) release();
-    return frame;
-  }
-
   Lane* lane_;
   std::uint64_t* progress_;
   const LinkEnd* end_;
   LinkCounters* counters_;
   shm::RingReader ring_;
   LocalQueue* local_;
+  shm::SlotReader* from_;  // of either
   shm::Doorbell producer_bell_;
   const shm::ArenaTable* arenas_;
   SinkMeter meter_;
@@ -215,25 +229,31 @@ class Outlet {
     }
   };
 
-  Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::ArenaTable& arenas, bool from_source,
-         bool measure);
+  /// `progress` as for Inlet.
+  Outlet(Lane& lane, std::uint64_t& progress, std::vector<Link> links, std::string pad, const shm::ArenaTable& arenas,
+         bool from_source, bool measure);
 
   /// All links have room, or a backlog waits that has to go first.
   [[nodiscard]] bool has_room() noexcept {
-    if (everyday_) return everyday_->has_room();
+    if (everyday_) return everyday_->has_room() || only_->has_room();
     if (!backlog_.empty()) return false;
     for (Link& link : links_)
       if (!link.has_room()) return false;
     return true;
   }
-  /// Puts a plain frame where nothing has to be looked at: one link, room known of. False: nothing was done.
+  /// Puts a plain frame where nothing has to be looked at: one link, room known of. False: nothing was done. Where there
+  /// is no room for another, the lane's attention is asked for.
   bool put_everyday(Frame& frame) {
+    shm::SlotWriter* const to = everyday_;
     detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
-    if (!everyday_ || !detail::is_plain(d)) return false;
-    Link& link = *everyday_;
-    if (link.local ? link.local->consumer_gone() : !link.ring.has_known_room()) return false;
-    describe(d);
-    hand_on(link, frame);
+    if (!to || !detail::is_plain(d) || !to->has_room()) return false;
+    if (from_source_) d.sequence = given_;
+    else if (origin && d.origin == 0) d.origin = *origin;
+    ++given_;
+    to->put(d);
+    detail::DescriptorCopy::clear_plain(d);
+    ++*progress_;
+    if (only_->consumer_bell.is_awaited() || !to->has_room()) [[unlikely]] follow_up();
     return true;
   }
   /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
@@ -269,6 +289,7 @@ class Outlet {
   // For the lane's journal. What is put becomes readable when it says so.
   void hold() noexcept {
     held_ = true;
+    for (Link& link : links_) link.ring.hold();
     find_everyday();
   }
   [[nodiscard]] std::size_t links() const noexcept { return links_.size(); }
@@ -297,16 +318,9 @@ class Outlet {
   void put_in_ring(Link& link, const detail::Descriptor& frame) const noexcept;
   static void mark(Frame& frame, Link& link);
   [[noreturn]] void throw_after_eos() const;
-  static void hand_on(Link& link, Frame& frame) noexcept {
-    if (link.local) {
-      link.local->put(std::move(frame));
-      return;
-    }
-    link.ring.put(detail::FrameAccess::descriptor(frame));
-    detail::FrameAccess::forget(frame);
-    link.consumer_bell.ring();
-  }
   void find_everyday() noexcept;
+  /// After an everyday put: wakes the consumer, and sees whether there is room for another.
+  void follow_up() noexcept;
   void describe(detail::Descriptor& d) noexcept {
     if (from_source_) stamp(d);
     else if (origin && d.origin == 0) d.origin = *origin;
@@ -319,9 +333,10 @@ class Outlet {
   static void copy_into_arena(Frame& frame);
 
   Lane* lane_;
+  std::uint64_t* progress_;
   std::vector<Link> links_;
   Link* only_ = nullptr;      // where there is one
-  Link* everyday_ = nullptr;  // the same, as long as a frame can be put on it without a look at anything else
+  shm::SlotWriter* everyday_ = nullptr;  // the same one's, as long as nothing else has to be looked at to put a frame
   std::string pad_;
   const shm::ArenaTable* arenas_;
   std::deque<Frame> backlog_;

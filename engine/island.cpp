@@ -20,6 +20,8 @@ Island::Island(Lane& lane, const IslandPlan& plan)
         return other.op == Op::new_frame && other.element == stage.step->element;
       });
   choose_runs();
+  for (const Member& member : members_)
+    if (Wiring::has_ready(*member.element)) asked_.push_back(&member);
 }
 
 void Island::add_stage(const Step& step) {
@@ -49,6 +51,7 @@ void Island::add_stage(const Step& step) {
 void Island::choose_runs() {
   for (std::size_t i = 0; i < stages_.size(); ++i) {
     Stage& stage = stages_[i];
+    if (stage.step->op == Op::internal && !Wiring::has_internal(*stage.element)) continue;
     runs_.push_back(&stage);
     switch (stage.step->op) {
       case Op::internal: stage.run = [](Island&, Stage& s) { s.element->internal(); }; break;
@@ -123,14 +126,14 @@ bool Island::can_turn() {
   for (Outlet* outlet : outlets_)
     if (!outlet->eos_put() && !outlet->has_room()) return false;
   // A pull that feeds a worker whose frames go elsewhere must not wait: this lane may be what takes them.
-  if (!flush()) return false;
+  if (!element_ends_.empty() && !flush()) return false;
   for (const ElementEnds& ends : element_ends_)
     if (ends.feeds && !std::ranges::all_of(ends.outlets, [](Outlet* outlet) { return outlet->has_room(); })) return false;
-  for (const Member& member : members_) {
-    if (member.element->ready()) continue;
-    if (!member.source) return false;
-    if (member.open_pads == 0) continue;  // it gives nothing any more, while others go on
-    if (!lane_.end_of_stream_requested() || member.source->end_stream()) return false;
+  for (const Member* member : asked_) {
+    if (member->element->ready()) continue;
+    if (!member->source) return false;
+    if (member->open_pads == 0) continue;  // it gives nothing any more, while others go on
+    if (!lane_.end_of_stream_requested() || member->source->end_stream()) return false;
   }
   return true;
 }

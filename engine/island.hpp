@@ -99,6 +99,7 @@ class Island final : public Task {
     std::uint32_t origin = 0;  // of the last frame that it took
   };
   std::vector<Member> members_;
+  std::vector<const Member*> asked_;  // those whose class says whether they are ready
   std::vector<SinkElement*> sinks_;
   struct ElementEnds {
     const Element* element;

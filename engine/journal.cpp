@@ -77,7 +77,7 @@ void stamp(const Ring& ring, const LinkRecord& link) noexcept {
     const std::atomic_ref home(slots[pos & mask].home);
     // A stamp that is there already stays: the consumer may be copying that slot. relaxed: equal, or our own to change.
     if (home.load(std::memory_order_relaxed) == pos + 1) continue;
-    // SYNC ring.publish (release): the frame was laid there before the commit; pairs with the acquire in RingReader.
+    // SYNC ring.publish (release): the frame was laid there before the commit; pairs with the acquire in SlotReader.
     home.store(pos + 1, std::memory_order_release);
   }
 }
@@ -111,7 +111,7 @@ void apply(const JournalRings& rings, const shm::ArenaTable& arenas, const Journ
     if (!fits(ring, record)) continue;
     step("apply.release");
     ring.header->samples.store(record.tally.samples(), std::memory_order_relaxed);
-    // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::has_room.
+    // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::look_at_head.
     ring.header->head.store(record.end, std::memory_order_release);
   }
 }

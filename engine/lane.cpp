@@ -12,7 +12,7 @@ Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
       control_(control),
       bell_(bell_of(spec.lane)),
       arena_(memory.arenas.at(spec.lane), spec.lane, spec.prefaulted(spec.lane)),
-      waiter_(spec.wait, spec.crowded ? 2'000 : 20'000, spec.spin_share) {
+      waiter_(spec.wait, spec.crowded, spec.spin_share) {
   for (std::uint32_t lane : spec.arenas) arenas_.set(lane, memory.arenas.at(lane));
   if (spec.journal) journal_ = std::make_unique<Journal>(spec, memory, arena_);
   for (const LinkEnd& end : spec.ends)
@@ -50,9 +50,10 @@ Outlet& Lane::add_outlet(const std::vector<std::uint32_t>& links, const std::str
     const LinkEnd& end = spec_.ends[i];
     shm::RingWriter ring;
     if (!local_of_end_[i]) ring = shm::RingWriter(memory_.ring(end), end.capacity);
-    ends.push_back({&end, &control_.counters(i), ring, local_of_end_[i], bell_of(end.peer_lane)});
+    const shm::Doorbell bell = local_of_end_[i] ? shm::Doorbell{} : bell_of(end.peer_lane);
+    ends.push_back({&end, &control_.counters(i), ring, local_of_end_[i], bell});
   }
-  return outlets_.emplace_back(*this, std::move(ends), pad, arenas_, from_source,
+  return outlets_.emplace_back(*this, progress_, std::move(ends), pad, arenas_, from_source,
                                from_source && spec_.measure_latency);
 }
 

@@ -90,6 +90,8 @@ class Wiring {
   static bool overrides_pull(const Parallelized& p) noexcept { return p.overrides_pull_; }
   static bool overrides_new_frame(const Parallelized& p) noexcept { return p.overrides_new_frame_; }
   static std::optional<Mode> class_mode(const Parallelized& p) noexcept { return p.class_mode_; }
+  static bool has_internal(const Element& element) noexcept { return element.has_internal_; }
+  static bool has_ready(const Element& element) noexcept { return element.has_ready_; }
   static void run_started(Element& element) { element.run_started(); }
   static void run_ended(Element& element) { element.run_ended(); }
   static void reopen(SinkElement& sink) { sink.reopen(); }

@@ -110,17 +110,25 @@ inline Outlet& QueueWriter::outlet() const {
   return *outlet_;
 }
 
+// Everyday frames are handed on here; all else is in functions of their own, so that these need no stack.
 std::optional<Frame> QueueReader::get() {
-  Inlet& in = inlet();
-  return in.take_everyday([&in] { return take_unusual(in, true, std::nullopt); });
+  if (inlet_) [[likely]]
+    if (const auto* next = inlet_->everyday()) [[likely]] return inlet_->take_everyday(*next);
+  return get_unusual();
 }
 std::optional<Frame> QueueReader::get(std::chrono::nanoseconds timeout) {
-  Inlet& in = inlet();
-  return in.take_everyday([&in, timeout] { return take_unusual(in, true, timeout); });
+  if (inlet_) [[likely]]
+    if (const auto* next = inlet_->everyday()) [[likely]] return inlet_->take_everyday(*next);
+  return get_unusual(timeout);
 }
 std::optional<Frame> QueueReader::get_nowait() {
-  Inlet& in = inlet();
-  return in.take_everyday([&in] { return take_unusual(in, false, std::nullopt); });
+  if (inlet_) [[likely]]
+    if (const auto* next = inlet_->everyday()) [[likely]] return inlet_->take_everyday(*next);
+  return take_unusual(inlet(), false, std::nullopt);
+}
+[[gnu::noinline]] std::optional<Frame> QueueReader::get_unusual() { return take_unusual(inlet(), true, std::nullopt); }
+[[gnu::noinline]] std::optional<Frame> QueueReader::get_unusual(std::chrono::nanoseconds timeout) {
+  return take_unusual(inlet(), true, timeout);
 }
 
 bool QueueReader::empty() const {
@@ -136,10 +144,9 @@ std::size_t QueueReader::size_approx() const { return inlet().size_approx(); }
 std::size_t QueueReader::queue_maxsize() const { return inlet().limit(); }
 
 void QueueWriter::put(Frame&& frame) {
-  Outlet& out = outlet();
-  if (out.put_everyday(frame)) [[likely]] out.lane().note_progress();
-  else (void)weir::put(out, frame, std::nullopt);
+  if (!outlet_ || !outlet_->put_everyday(frame)) [[unlikely]] put_unusual(frame);
 }
+[[gnu::noinline]] void QueueWriter::put_unusual(Frame& frame) { (void)weir::put(outlet(), frame, std::nullopt); }
 bool QueueWriter::put_for(Frame& frame, std::chrono::nanoseconds timeout) {
   return weir::put(outlet(), frame, deadline_after(timeout));
 }

@@ -1,5 +1,9 @@
 // Waiter: how a thread of the engine waits, always in the same way: look, spin for as long as it has paid lately
 // (engine/spin_bound.hpp), announce on the bells, look again, park. Used by one thread.
+//
+// Where there are more lanes than cores, who spins also yields: to hand a core over in this way costs a switch, while to
+// park and be woken costs both sides a system call and often another core's interrupt. What others do with the core
+// meanwhile is not spun in vain.
 #pragma once
 
 #include <chrono>
@@ -24,10 +28,12 @@ inline void cpu_relax() noexcept {
 
 class Waiter {
  public:
-  /// `spin_ns`: how long to spin until something has been learnt. `spin_share`: of the wall time, that spins may take
-  /// in vain.
-  Waiter(Wait strategy, std::uint32_t spin_ns, double spin_share) noexcept
-      : strategy_(strategy), bound_(std::chrono::nanoseconds(spin_ns), spin_share) {}
+  /// `crowded`: there are more lanes than cores, so that who is waited for may need this one. `spin_share`: of the wall
+  /// time, that spins may take in vain.
+  Waiter(Wait strategy, bool crowded, double spin_share) noexcept
+      : strategy_(strategy),
+        shares_core_(strategy == Wait::adaptive && crowded),
+        bound_(std::chrono::microseconds(crowded ? 2 : 20), spin_share) {}
 
   /// Waits until `ready()` or the deadline; returns what ready() says last. Whatever may make it say yes has to ring
   /// one of the bells afterwards. `hopeless()` is asked now and then, at no cost for what is ready soon: true, or an
@@ -58,6 +64,8 @@ class Waiter {
     const auto begin = last_look_ = shm::Clock::now();
     const auto allowed = bound_.at(begin);
     if (allowed.count() == 0 && !never_parks()) return false;
+    std::chrono::nanoseconds lent{0};  // of the time: others had the core
+    const bool yields = strategy_ == Wait::yield || (shares_core_ && begin >= yields_again_);
     for (;;) {
       for (int i = 0; i < 32; ++i) {
         if (ready()) {
@@ -67,12 +75,19 @@ class Waiter {
         cpu_relax();
       }
       if (hopeless()) return true;
-      if (strategy_ == Wait::yield) ::sched_yield();
+      const auto before = last_look_;
+      if (yields) ::sched_yield();
       last_look_ = shm::Clock::now();
+      if (yields && last_look_ - before > kOwnYield) lent += last_look_ - before;
       if (deadline && last_look_ >= *deadline) return ready();
-      if (!never_parks() && last_look_ >= begin + allowed) break;
+      if (never_parks()) continue;
+      if (last_look_ - before > kLongYield) {
+        yields_again_ = last_look_ + kNoYields;
+        break;
+      }
+      if (last_look_ - begin - lent >= allowed || last_look_ - begin > kLongYield) break;
     }
-    bound_.missed(last_look_ - begin);
+    bound_.missed(last_look_ - begin - lent);
     return false;
   }
 
@@ -89,7 +104,16 @@ class Waiter {
     return rung;
   }
 
+  /// A yield, and the looks before it, that take longer have let somebody else run.
+  static constexpr std::chrono::microseconds kOwnYield{2};
+  /// One that takes so long has let somebody run who does not wait for this pipeline, and gets a whole time slice for
+  /// each yield; who sleeps is preferred to him when it is woken. So there are no yields for a while.
+  static constexpr std::chrono::microseconds kLongYield{500};
+  static constexpr std::chrono::milliseconds kNoYields{50};
+
   Wait strategy_;
+  bool shares_core_;
+  shm::Clock::time_point yields_again_{};
   SpinBound bound_;
   shm::Clock::time_point last_look_{};  // the clock as it was read last
   std::uint64_t parks_ = 0;

@@ -43,6 +43,8 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
     outlets_.push_back(&outlet);
     context_.outqs_.emplace_back(&outlet, pad);
   }
+  if (inlets_.size() == 1) context_.only_inq_ = &context_.inqs_.front();
+  if (outlets_.size() == 1) context_.only_outq_ = &context_.outqs_.front();
   if (Journal* journal = lane.journal()) {
     journal->bind(inlets_, outlets_);
     polls_ = journal->polls_committed();
@@ -155,7 +157,7 @@ bool Worker::abandoned() const noexcept {
 }
 
 inline bool Worker::goes_on(std::uint64_t before) const noexcept {
-  return !lane_.attention() && lane_.progress() != before && !context_.finished_ && !interrupted();
+  return !lane_.attention() && lane_.progress() != before && !interrupted();
 }
 
 // The polls of a burst take effect together. None of them may wait but the first: another begins only where there is
@@ -220,7 +222,7 @@ Poll Worker::call() {
         before = lane_.progress();
         spec_.function(context_);
         ++n;
-      } while (n < most && goes_on(before) && (!shared || outlets_have_room()));
+      } while (n < most && goes_on(before));
   } catch (const Interrupted&) {
     // stopped while it waited; poll() sees the event
   } catch (const std::exception& error) {
@@ -291,6 +293,11 @@ void Worker::terminate() noexcept {
 
 void Worker::abandon() noexcept { terminate(); }
 
+void Worker::finish() noexcept {
+  context_.finished_ = true;
+  lane_.note_attention();
+}
+
 template <class Ready>
 bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> timeout) {
   if (ready()) return true;
@@ -355,6 +362,7 @@ auto& named(Ends& ends, const std::vector<std::string>& pads, std::string_view p
 }
 }  // namespace
 
+void WorkerContext::finish() noexcept { worker_->finish(); }
 QueueReader& WorkerContext::refuse_inq() const { refuse_unnamed(name_, inqs_.size(), "in"); }
 QueueWriter& WorkerContext::refuse_outq() const { refuse_unnamed(name_, outqs_.size(), "out"); }
 QueueReader& WorkerContext::inq(std::string_view pad) { return named(inqs_, sink_pad_names_, pad, name_); }

@@ -34,6 +34,8 @@ class Worker final : public Task {
   [[nodiscard]] bool is_worker() const noexcept override { return true; }
 
   // For WorkerContext.
+  /// This poll is its last.
+  void finish() noexcept;
   std::optional<WorkerContext::PadFrame> get_any(std::optional<std::chrono::nanoseconds> timeout);
   std::optional<std::vector<Frame>> get_each(std::optional<std::chrono::nanoseconds> timeout);
   /// Where the lane keeps a journal: the worker's state in it.

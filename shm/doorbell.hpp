@@ -50,12 +50,17 @@ class Doorbell {
   Doorbell(Bell* bell, Barrier barrier, bool shared) noexcept : bell_(bell), barrier_(barrier), shared_(shared) {}
 
   void ring() const noexcept {
-    if (!bell_) return;
+    if (is_awaited()) [[unlikely]] wake();
+  }
+  /// Whether ring() would wake anybody.
+  [[nodiscard]] bool is_awaited() const noexcept {
+    const Bell* const bell = bell_;  // read once, though the fences make the compiler read all else again
+    if (!bell) return false;
     // SYNC bell.park: what the caller stored before is ordered before this load by the sleeper's heavy_barrier
     // (here the compiler alone must not swap them), or by this fence where there is none.
-    if (barrier_ == Barrier::fence) std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (barrier_ == Barrier::fence) [[unlikely]] std::atomic_thread_fence(std::memory_order_seq_cst);
     else std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (bell_->parked.load(std::memory_order_relaxed) != 0) [[unlikely]] wake();
+    return bell->parked.load(std::memory_order_relaxed) != 0;
   }
 
   /// Wakes the lane whatever the word says: a ringer that was killed may have cleared it, and not have come further.

@@ -37,73 +37,114 @@ inline RingHeader* create_ring(std::byte* memory, std::size_t limit) noexcept {
   return is_one && header->limit == limit && header->slots == ring_slots(limit) ? header : nullptr;
 }
 
+/// Where a producer puts its next frame, here and in a queue inside a lane.
+struct SlotWriter {
+  Slot* slots = nullptr;
+  std::uint64_t mask = 0;
+  std::uint64_t pos = 0;    ///< of the next frame
+  std::uint64_t until = 0;  ///< there is room for the frames below this position; whether for more has to be looked at
+  std::uint64_t stamps = ~std::uint64_t{0};  ///< 0: frames are not stamped, somebody does that later (engine/journal.hpp)
+
+  [[nodiscard]] bool has_room() const noexcept { return pos < until; }
+  [[nodiscard]] Slot& slot() const noexcept { return slots[pos & mask]; }
+  /// Needs has_room().
+  void put(const detail::Descriptor& frame) noexcept {
+    Slot& next = slot();
+    const std::uint64_t stamp = ++pos & stamps;  // before the copy, after which the compiler would read it again
+    detail::DescriptorCopy::all_but_home(next, frame);
+    publish(next, stamp);
+  }
+  /// What lies in slot() is a frame.
+  void publish() noexcept {
+    Slot& next = slot();
+    publish(next, ++pos & stamps);
+  }
+
+ private:
+  static void publish(Slot& slot, std::uint64_t stamp) noexcept {
+    // SYNC ring.publish (release): the frame is readable; pairs with the acquire in SlotReader.
+    std::atomic_ref(slot.home).store(stamp, std::memory_order_release);
+  }
+};
+
+/// Where a consumer takes its next frame.
+struct SlotReader {
+  const Slot* slots = nullptr;
+  std::uint64_t mask = 0;
+  std::uint64_t pos = 0;          ///< of the next frame
+  std::uint64_t due = ~std::uint64_t{0};  ///< when this many were taken, they have to be given back
+
+  [[nodiscard]] const Slot& slot(std::uint64_t at) const noexcept { return slots[at & mask]; }
+  [[nodiscard]] bool is_readable(std::uint64_t at) const noexcept { return readable(at) != nullptr; }
+  /// The frame of that position; null if it is not there yet.
+  [[nodiscard]] const Slot* readable(std::uint64_t at) const noexcept {
+    const Slot& next = slot(at);
+    // SYNC ring.publish (acquire): pairs with the release in SlotWriter; the slot's frame is complete.
+    const std::uint64_t stamp = std::atomic_ref(const_cast<Slot&>(next).home).load(std::memory_order_acquire);
+    return stamp == at + 1 ? &next : nullptr;
+  }
+  /// True when what was taken is to be given back.
+  bool pop(std::size_t n = 1) noexcept { return (pos += n) >= due; }
+};
+
 class RingWriter {
  public:
   RingWriter() = default;
   RingWriter(RingHeader* header, std::size_t limit) noexcept
-      : header_(header), slots_(reinterpret_cast<Slot*>(header + 1)), mask_(ring_slots(limit) - 1), limit_(limit) {}
+      : header_(header), at_{reinterpret_cast<Slot*>(header + 1), ring_slots(limit) - 1, 0, limit}, limit_(limit) {}
 
   /// Whether a frame can be put; looks at the consumer's head only where the ring seems full.
   [[nodiscard]] bool has_room() noexcept {
-    if (pos_ - head_seen_ < limit_) return true;
-    // SYNC ring.release (acquire): the consumer has copied the frames below head, so their slots may be written.
-    head_seen_ = header_->head.load(std::memory_order_acquire);
-    return pos_ - head_seen_ < limit_;
+    if (!at_.has_room()) look_at_head();
+    return at_.has_room();
   }
-  /// The same, without a look at the consumer's head: false if that has to be looked at.
-  [[nodiscard]] bool has_known_room() const noexcept { return pos_ - head_seen_ < limit_; }
   /// Puts a frame; needs has_room().
-  void put(const detail::Descriptor& frame) noexcept {
-    Slot& slot = slots_[pos_ & mask_];
-    detail::DescriptorCopy::all_but_home(slot, frame);
-    // SYNC ring.publish (release): the frame is readable; pairs with the acquire in RingReader.
-    std::atomic_ref(slot.home).store(++pos_, std::memory_order_release);
-  }
+  void put(const detail::Descriptor& frame) noexcept { at_.put(frame); }
   /// Slots for up to `n` frames in a row, to be filled in place, all but `home`; fewer where there is no room for more or
   /// the ring begins anew, none where it is full. What is not published was never put.
   [[nodiscard]] std::span<Slot> claim(std::size_t n) noexcept {
-    if (pos_ + n - head_seen_ > limit_) head_seen_ = header_->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire): as in has_room
-    const std::uint64_t index = pos_ & mask_, used = pos_ - head_seen_;
-    return {slots_ + index, std::min({std::uint64_t{n}, used < limit_ ? limit_ - used : 0, mask_ + 1 - index})};
+    if (at_.until - at_.pos < n) look_at_head();
+    const std::uint64_t index = at_.pos & at_.mask;
+    return {at_.slots + index, std::min({std::uint64_t{n}, at_.until - at_.pos, at_.mask + 1 - index})};
   }
   /// The first `n` of the claimed slots are readable from now on, in order.
   void publish(std::size_t n) noexcept {
-    for (; n > 0; --n) {
-      Slot& slot = slots_[pos_ & mask_];
-      // SYNC ring.publish (release): the frame is readable; pairs with the acquire in RingReader.
-      std::atomic_ref(slot.home).store(++pos_, std::memory_order_release);
-    }
+    for (; n > 0; --n) at_.publish();
   }
-  /// Lays a frame where it will be readable once somebody has stamped it (engine/journal.hpp); needs has_room().
-  void lay(const detail::Descriptor& frame) noexcept {
-    detail::DescriptorCopy::all_but_home(slots_[pos_++ & mask_], frame);
-  }
+  /// From now on put() lays frames where they will be readable once somebody has stamped them (engine/journal.hpp).
+  void hold() noexcept { at_.stamps = 0; }
   /// Goes on at `pos`, where another writer has ended.
   void resume(std::uint64_t pos) noexcept {
-    pos_ = pos;
-    head_seen_ = header_->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire): as in has_room
+    at_.pos = pos;
+    look_at_head();
   }
   void close() noexcept {
     // SYNC ring.close (release): everything put before is readable by whoever sees the position.
-    header_->closed_at.store(pos_, std::memory_order_release);
+    header_->closed_at.store(at_.pos, std::memory_order_release);
   }
   [[nodiscard]] bool consumer_gone() const noexcept {
     // relaxed: only a hint to give up; nothing is read on the strength of it
     return header_->gone.load(std::memory_order_relaxed) != 0;
   }
-  /// The consumer's head, as has_room() saw it last, says that it has taken what was never put.
-  [[nodiscard]] bool is_broken() const noexcept { return pos_ - head_seen_ > limit_; }
-  [[nodiscard]] std::uint64_t produced() const noexcept { return pos_; }
+  /// The consumer's head, as it was seen last, says that it has taken what was never put.
+  [[nodiscard]] bool is_broken() const noexcept { return head_seen_ > at_.pos; }
+  [[nodiscard]] std::uint64_t produced() const noexcept { return at_.pos; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+  [[nodiscard]] SlotWriter& at() noexcept { return at_; }
   [[nodiscard]] explicit operator bool() const noexcept { return header_ != nullptr; }
 
  private:
+  void look_at_head() noexcept {
+    // SYNC ring.release (acquire): the consumer has copied the frames below head, so their slots may be written.
+    head_seen_ = header_->head.load(std::memory_order_acquire);
+    // Another process may have written anything; what it can't have taken makes no room.
+    at_.until = head_seen_ <= at_.pos && at_.pos - head_seen_ < limit_ ? head_seen_ + limit_ : at_.pos;
+  }
+
   RingHeader* header_ = nullptr;
-  Slot* slots_ = nullptr;
-  std::uint64_t mask_ = 0;
+  SlotWriter at_;
   std::uint64_t limit_ = 0;
-  std::uint64_t pos_ = 0;        // of the next frame
-  std::uint64_t head_seen_ = 0;  // the consumer's head when it was last looked at
+  std::uint64_t head_seen_ = 0;
 };
 
 class RingReader {
@@ -111,29 +152,22 @@ class RingReader {
   RingReader() = default;
   RingReader(RingHeader* header, std::size_t limit) noexcept
       : header_(header),
-        slots_(reinterpret_cast<const Slot*>(header + 1)),
-        mask_(ring_slots(limit) - 1),
         limit_(limit),
-        quantum_(limit < 4 ? 1 : limit / 4) {}
+        quantum_(limit < 4 ? 1 : limit / 4),
+        at_{reinterpret_cast<const Slot*>(header + 1), ring_slots(limit) - 1, 0, quantum_} {}
 
-  [[nodiscard]] bool has_frame() const noexcept {
-    // SYNC ring.publish (acquire): pairs with the release in RingWriter::put; the slot's frame is complete.
-    return std::atomic_ref(const_cast<Slot&>(slots_[pos_ & mask_]).home).load(std::memory_order_acquire) == pos_ + 1;
-  }
+  [[nodiscard]] bool has_frame() const noexcept { return at_.is_readable(at_.pos); }
   /// The next frame, in shared memory; needs has_frame().
-  [[nodiscard]] const detail::Descriptor& front() const noexcept { return slots_[pos_ & mask_]; }
+  [[nodiscard]] const detail::Descriptor& front() const noexcept { return at_.slot(at_.pos); }
   /// The next frames, up to `n`, in shared memory; fewer where no more are readable or the ring begins anew.
   [[nodiscard]] std::span<const Slot> peek(std::size_t n) const noexcept {
-    const std::uint64_t index = pos_ & mask_, most = std::min<std::uint64_t>(n, mask_ + 1 - index);
+    const std::uint64_t index = at_.pos & at_.mask, most = std::min<std::uint64_t>(n, at_.mask + 1 - index);
     std::uint64_t count = 0;
-    // SYNC ring.publish (acquire): pairs with the releases in RingWriter; these slots' frames are complete.
-    while (count < most && std::atomic_ref(const_cast<Slot&>(slots_[index + count]).home)
-                                   .load(std::memory_order_acquire) == pos_ + count + 1)
-      ++count;
-    return {slots_ + index, count};
+    while (count < most && at_.is_readable(at_.pos + count)) ++count;
+    return {at_.slots + index, count};
   }
   /// The next `n` frames were copied. True when enough is taken for release() to be due.
-  bool pop(std::size_t n = 1) noexcept { return (pos_ += n) - released_ >= quantum_; }
+  bool pop(std::size_t n = 1) noexcept { return at_.pop(n); }
   /// Copies out the next frame; needs has_frame(). Returns what pop() does.
   bool take(detail::Descriptor& frame) noexcept {
     detail::DescriptorCopy::all(frame, front());
@@ -141,53 +175,56 @@ class RingReader {
   }
   /// Gives the slots that were taken back to the producer; true if there were any.
   bool release() noexcept {
-    if (released_ == pos_) return false;
-    released_ = pos_;
+    if (released_ == at_.pos) return false;
+    note_released();
     header_->samples.store(samples_, std::memory_order_relaxed);  // a figure for reports, no order needed
-    // SYNC ring.release (release): the frames below are copied; pairs with the acquire in RingWriter::has_room.
-    header_->head.store(pos_, std::memory_order_release);
+    // SYNC ring.release (release): the frames below are copied; pairs with the acquire in RingWriter::look_at_head.
+    header_->head.store(at_.pos, std::memory_order_release);
     return true;
   }
   /// Goes on at `pos`, where another reader has ended; everything below was released.
-  void resume(std::uint64_t pos) noexcept { pos_ = released_ = pos; }
+  void resume(std::uint64_t pos) noexcept {
+    at_.pos = pos;
+    note_released();
+  }
   /// Everything taken was released by other means (engine/journal.hpp).
-  void note_released() noexcept { released_ = pos_; }
+  void note_released() noexcept {
+    released_ = at_.pos;
+    at_.due = released_ + quantum_;
+  }
   /// The producer has ended and everything it put was taken.
   [[nodiscard]] bool drained() const noexcept {
     // SYNC ring.close (acquire): pairs with RingWriter::close; what was put before is visible, so equal means all.
-    return header_->closed_at.load(std::memory_order_acquire) == pos_;
+    return header_->closed_at.load(std::memory_order_acquire) == at_.pos;
   }
   /// The producer says that it has ended elsewhere than where its frames do.
   [[nodiscard]] bool is_broken() const noexcept {
     // SYNC ring.close (acquire): pairs with RingWriter::close; what was put before is visible, so it is seen below.
     const std::uint64_t closed = header_->closed_at.load(std::memory_order_acquire);
-    return closed != kOpen && closed != pos_ && !has_frame();
+    return closed != kOpen && closed != at_.pos && !has_frame();
   }
   void leave() noexcept {
     release();
     header_->gone.store(1, std::memory_order_relaxed);  // relaxed: see consumer_gone
   }
   void count_samples(std::uint64_t n) noexcept { samples_ += n; }
-  [[nodiscard]] std::uint64_t taken() const noexcept { return pos_; }
-  [[nodiscard]] std::uint64_t unreleased() const noexcept { return pos_ - released_; }
+  [[nodiscard]] std::uint64_t taken() const noexcept { return at_.pos; }
+  [[nodiscard]] std::uint64_t unreleased() const noexcept { return at_.pos - released_; }
   [[nodiscard]] std::uint64_t samples() const noexcept { return samples_; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   [[nodiscard]] std::size_t size_approx() const noexcept {
     std::size_t n = 0;
-    while (n < limit_ && std::atomic_ref(const_cast<Slot&>(slots_[(pos_ + n) & mask_]).home)
-                                 .load(std::memory_order_relaxed) == pos_ + n + 1)
-      ++n;  // relaxed: a count that may be stale
+    while (n < limit_ && at_.is_readable(at_.pos + n)) ++n;
     return n;
   }
+  [[nodiscard]] SlotReader& at() noexcept { return at_; }
   [[nodiscard]] explicit operator bool() const noexcept { return header_ != nullptr; }
 
  private:
   RingHeader* header_ = nullptr;
-  const Slot* slots_ = nullptr;
-  std::uint64_t mask_ = 0;
   std::uint64_t limit_ = 0;
   std::uint64_t quantum_ = 1;
-  std::uint64_t pos_ = 0;       // of the next frame
+  SlotReader at_;
   std::uint64_t released_ = 0;  // published head
   std::uint64_t samples_ = 0;
 };

@@ -13,6 +13,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <string_view>
 #include <vector>
 
@@ -111,6 +112,7 @@ class WEIR_API Element {
   std::deque<SourcePad> source_pads_;  // deque: pads never move
   std::deque<SinkPad> sink_pads_;
   InternalPad internal_pad_;
+  bool has_internal_ = true, has_ready_ = true;  // whether its class has these functions of its own
   std::atomic<const shm::Doorbell*> main_bell_{nullptr};  // belongs to the pipeline, from its first run on
 };
 
@@ -149,5 +151,19 @@ class WEIR_API SinkElement : public Element {
   std::vector<bool> pad_at_eos_;
   std::size_t open_pads_;
 };
+
+namespace detail {
+// A member that a class inherits has its base's type: that tells whether it was overridden.
+template <class E>
+consteval bool overrides_internal() {
+  if constexpr (requires { &E::internal; }) return !std::is_same_v<decltype(&E::internal), void (Element::*)()>;
+  return true;  // hidden, so its own
+}
+template <class E>
+consteval bool overrides_ready() {
+  if constexpr (requires { &E::ready; }) return !std::is_same_v<decltype(&E::ready), bool (Element::*)()>;
+  return true;
+}
+}  // namespace detail
 
 }  // namespace weir

@@ -252,20 +252,13 @@ class WEIR_API Frame {
   /// The one value of type T, to read; null if there is none of that type.
   template <class T>
   [[nodiscard]] const T* value_if() const {
-    if (holds_scalar<T>()) return reinterpret_cast<const T*>(d_.scalar);
-    decode_if<std::remove_const_t<T>>();
-    return static_cast<const T*>(value_pointer<T>(*this));
+    return holds_scalar<T>() ? reinterpret_cast<const T*>(d_.scalar) : value_elsewhere<T>();
   }
   /// The one value of type T, to write (copied first if shared); null if there is none of that type. A const T is
   /// only read. Throws PayloadError if it was shared as const and can't be copied.
   template <class T>
   [[nodiscard]] T* value_if() {
-    if (holds_scalar<T>()) return reinterpret_cast<T*>(d_.scalar);
-    decode_if<std::remove_const_t<T>>();
-    if (!value_pointer<T>(*this)) return nullptr;
-    if constexpr (!std::is_const_v<T>)
-      if (must_copy()) unshare();
-    return const_cast<T*>(static_cast<const T*>(value_pointer<T>(*this)));
+    return holds_scalar<T>() ? reinterpret_cast<T*>(d_.scalar) : own_value_elsewhere<T>();
   }
   /// A copy of the one value. Throws PayloadError if there is none of type T.
   template <class T>
@@ -335,6 +328,20 @@ class WEIR_API Frame {
     if constexpr (Crossable<Held> && sizeof(Held) <= sizeof(d_.scalar) && alignof(Held) <= 8)
       return d_.kind == detail::Payload::scalar && d_.type == static_cast<std::uint32_t>(type_id<Held>());
     else return false;
+  }
+  // Not inlined: a scalar in the descriptor is the everyday case, and what is around it stays small.
+  template <class T>
+  [[gnu::noinline]] const T* value_elsewhere() const {
+    decode_if<std::remove_const_t<T>>();
+    return static_cast<const T*>(value_pointer<T>(*this));
+  }
+  template <class T>
+  [[gnu::noinline]] T* own_value_elsewhere() {
+    decode_if<std::remove_const_t<T>>();
+    if (!value_pointer<T>(*this)) return nullptr;
+    if constexpr (!std::is_const_v<T>)
+      if (must_copy()) unshare();
+    return const_cast<T*>(static_cast<const T*>(value_pointer<T>(*this)));
   }
   template <class T>
   static const void* value_pointer(const Frame& f) noexcept {

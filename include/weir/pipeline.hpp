@@ -55,6 +55,10 @@ class WEIR_API Pipeline {
       p.overrides_new_frame_ = detail::overrides_new_frame<E>();
       if constexpr (requires { E::mode_override; }) p.class_mode_ = E::mode_override;
     }
+    if (typeid(e) == typeid(E)) {  // else what it overrides is not known here
+      static_cast<Element&>(e).has_internal_ = detail::overrides_internal<E>();
+      static_cast<Element&>(e).has_ready_ = detail::overrides_ready<E>();
+    }
     adopt(std::move(element));
     return e;
   }

@@ -40,6 +40,8 @@ class WEIR_API QueueReader {
  private:
   friend class WorkerContext;
   [[nodiscard]] engine::Inlet& inlet() const;
+  [[nodiscard]] std::optional<Frame> get_unusual();
+  [[nodiscard]] std::optional<Frame> get_unusual(std::chrono::nanoseconds timeout);
   engine::Inlet* inlet_;
   std::string name_;  // for messages
 };
@@ -68,6 +70,7 @@ class WEIR_API QueueWriter {
 
  private:
   [[nodiscard]] engine::Outlet& outlet() const;
+  void put_unusual(Frame& frame);
   engine::Outlet* outlet_;
   std::string name_;
 };

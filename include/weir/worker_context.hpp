@@ -42,8 +42,8 @@ struct SharedBlock {
 class WEIR_API WorkerContext {
  public:
   /// The queue of the only pad; throws GraphError if there are several (then name one).
-  [[nodiscard]] QueueReader& inq() { return inqs_.size() == 1 ? inqs_.front() : refuse_inq(); }
-  [[nodiscard]] QueueWriter& outq() { return outqs_.size() == 1 ? outqs_.front() : refuse_outq(); }
+  [[nodiscard]] QueueReader& inq() { return only_inq_ ? *only_inq_ : refuse_inq(); }
+  [[nodiscard]] QueueWriter& outq() { return only_outq_ ? *only_outq_ : refuse_outq(); }
   [[nodiscard]] QueueReader& inq(std::string_view pad_name);
   [[nodiscard]] QueueWriter& outq(std::string_view pad_name);
   [[nodiscard]] QueueReader& inq(std::size_t pad) { return inqs_.at(pad); }
@@ -108,7 +108,7 @@ class WEIR_API WorkerContext {
   [[nodiscard]] const std::vector<std::string>& source_pad_names() const noexcept { return source_pad_names_; }
 
   /// Ends a worker that has given all it will, as an EOS frame on every source pad does.
-  void finish() noexcept { finished_ = true; }
+  void finish() noexcept;
 
   WorkerContext(const WorkerContext&) = delete;
   WorkerContext& operator=(const WorkerContext&) = delete;
@@ -127,6 +127,8 @@ class WEIR_API WorkerContext {
   std::vector<std::string> sink_pad_names_, source_pad_names_;
   std::vector<QueueReader> inqs_;
   std::vector<QueueWriter> outqs_;
+  QueueReader* only_inq_ = nullptr;  // where there is one
+  QueueWriter* only_outq_ = nullptr;
   Event stop_, shutdown_;
   Dict argdict_;
   std::vector<SharedBlock> shm_list_;

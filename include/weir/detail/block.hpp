@@ -143,6 +143,11 @@ class DescriptorCopy {
     store(to, offsetof(Descriptor, rate), Pair{shape, 0});
     scalar(to, from);
   }
+  /// A plain frame becomes one without data.
+  static void clear_plain(Descriptor& d) noexcept {
+    store(d, offsetof(Descriptor, origin), std::uint64_t{0});
+    store(d, offsetof(Descriptor, rate), Pair{0, 0});
+  }
   /// It has no share, no spec and no flag any more.
   static void clear(Descriptor& d) noexcept {
     d.home = 0;
@@ -199,7 +204,9 @@ static_assert(offsetof(Descriptor, metadata) == offsetof(Descriptor, rate) + 8);
 inline constexpr std::uint64_t kNoShape = ~std::uint64_t{0};
 /// A scalar or nothing, neither the last frame nor with metadata: no share of anything travels with it.
 [[nodiscard]] inline bool is_plain(const Descriptor& d) noexcept {
-  return d.kind <= Payload::scalar && (d.flags & (kEos | kMetadata | kEncoded)) == 0;
+  static_assert(offsetof(Descriptor, kind) == offsetof(Descriptor, flags) + 1 && static_cast<int>(Payload::scalar) == 1);
+  const unsigned flags_and_kind = d.flags | static_cast<unsigned>(d.kind) << 8;  // one load
+  return (flags_and_kind & (kEos | kMetadata | kEncoded | 0xfe00u)) == 0;
 }
 
 /// For a frame to be made from.
