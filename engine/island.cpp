@@ -87,6 +87,13 @@ bool Island::holds(const Element& element) const noexcept {
   return std::ranges::find(members_, &element, &Member::element) != members_.end();
 }
 
+bool Island::has_ended(const Element& element) const noexcept {
+  return std::ranges::all_of(stages_, [&](const Stage& stage) {
+    const bool flows = stage.step->op == Op::pull || stage.step->op == Op::new_frame;
+    return stage.step->element != &element || !flows || stage.ended;
+  });
+}
+
 void Island::add_element_ends(const Element& element, const std::vector<Outlet*>& outlets,
                               const std::vector<Inlet*>& inlets, Event shutdown) {
   element_ends_.push_back({&element, outlets, inlets, shutdown, inlets.empty()});

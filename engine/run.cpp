@@ -177,6 +177,7 @@ void Run::add_error(std::exception_ptr error, const std::string& text) {
 }
 
 void Run::end_of_stream() noexcept {
+  note_ending();
   for (std::uint32_t lane = 0; lane < controls_.size(); ++lane) {
     // SYNC lane.eos (release): pairs with Lane::end_of_stream_requested.
     controls_[lane].header().end_of_stream.store(1, std::memory_order_release);
@@ -185,6 +186,11 @@ void Run::end_of_stream() noexcept {
 }
 
 void Run::request_stop(std::chrono::nanoseconds allowed) noexcept {
+  note_ending();
+  stop_lanes(allowed);
+}
+
+void Run::stop_lanes(std::chrono::nanoseconds allowed) noexcept {
   {
     std::scoped_lock lock(mutex_);
     const shm::Deadline deadline = shm::deadline_after(allowed);

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 #include <ranges>
+#include <utility>
 
 #include <poll.h>
 #include <pthread.h>
@@ -245,7 +246,7 @@ int Run::poll_timeout() const {
   if (watching_.load(std::memory_order_relaxed)) {
     not_after(shm::Clock::now() + std::chrono::milliseconds(10));
   }
-  if (!next || !lanes_running()) return -1;
+  if (!next || (!lanes_running() && stop_was_due_)) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - shm::Clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
 }
@@ -276,6 +277,7 @@ void Run::on_child_ended(std::uint32_t lane) {
 
 void Run::judge_child(std::uint32_t lane, int status) {
   if (lanes_[lane].killed) return;  // told already
+  lanes_[lane].failed = true;
   if (lanes_[lane].stalled) {
     const WorkerStuck error("the worker of '" + elements_of(lane) + "' (pid " + std::to_string(lanes_[lane].child.pid) +
                             ") was killed: " + stall_text(lane));
@@ -288,6 +290,7 @@ void Run::judge_child(std::uint32_t lane, int status) {
   const int exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : status == kNoStatus ? -1 : 0;
   if (state == LaneState::ended && signal == 0 && exit_status <= 0) {
     const LinkEnd* end = left_open(lane);
+    lanes_[lane].failed = end != nullptr;
     if (!end) return;
     const WorkerError error(elements_of(lane), "", 0, "weir::Error",
                             "its process has ended before the stream of pad '" +
@@ -369,6 +372,7 @@ void Run::collect_error(std::uint32_t lane) {
     add_error(std::make_exception_ptr(error), error.what());
     return;
   }
+  failed_elements_.push_back(recorded->element);
   const WorkerError error(recorded->element, recorded->pad, recorded->frame, recorded->type, recorded->text);
   // weir's own verdicts on a frame keep their type; anything else is the element's.
   std::exception_ptr thrown = std::make_exception_ptr(error);
@@ -404,7 +408,7 @@ void Run::stop_what_idles() {
     // SYNC worker.terminated (acquire): pairs with Worker::terminate
     if (!lanes_[worker.lane].running || control.terminated.load(std::memory_order_acquire) != 0) continue;
     if (control.pads_at_eos.load(std::memory_order_relaxed) < worker.element->source_pads().size()) {
-      request_stop(options_.stop_timeout);
+      stop_lanes(options_.stop_timeout);  // nobody has asked for it
       return;
     }
   }
@@ -417,7 +421,10 @@ void Run::check_deadlines() {
     std::scoped_lock lock(mutex_);
     stop_due = stop_deadline_ && now >= *stop_deadline_;
   }
-  if (stop_due) kill_lanes();
+  if (stop_due) {
+    kill_lanes();
+    if (!std::exchange(stop_was_due_, true)) tell_unfinished();
+  }
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
     if (!is_starting(lane) || lanes_[lane].killed) continue;
     if (!lanes_[lane].start_by || now < *lanes_[lane].start_by) continue;
@@ -445,11 +452,12 @@ void Run::kill_lanes() {
     LaneRun& run = lanes_[lane];
     if (!run.running || run.killed) continue;
     run.killed = true;
+    run.stuck = stuck_text(lane);
     const bool process = plan_.lanes[lane].mode == Mode::process;
     const WorkerStuck error("the worker of '" + elements_of(lane) + "' (" +
                             (process ? "pid " + std::to_string(run.child.pid) : "a thread") +
                             ") did not come back from its poll in time after it was told to stop; " +
-                            (process ? "it was killed" : "its thread was abandoned"));
+                            (process ? "it was killed: " : "its thread was abandoned: ") + run.stuck);
     add_error(std::make_exception_ptr(error), error.what());
     if (process) {
       ::syscall(SYS_pidfd_send_signal, run.child.pidfd, SIGKILL, nullptr, 0);
