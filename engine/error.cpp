@@ -44,4 +44,12 @@ WorkerCrashed::WorkerCrashed(std::string element_name, pid_t process, int exit_c
       exit_status(exit_code),
       signal(signal_number) {}
 
+Deadlock::Deadlock(const std::string& what, std::vector<Wait> waits_in_circle, std::vector<Wait> other_waits,
+                   std::string narrow_queue, std::optional<std::size_t> smallest_capacity)
+    : Error(what),
+      circle(std::move(waits_in_circle)),
+      others(std::move(other_waits)),
+      queue(std::move(narrow_queue)),
+      capacity(smallest_capacity) {}
+
 }  // namespace weir

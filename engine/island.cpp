@@ -124,6 +124,23 @@ bool Island::flush() const {
   return true;
 }
 
+// What can_turn() looks at before it asks the elements.
+bool Island::mark_awaited() noexcept {
+  bool any = false;
+  const auto await = [&](auto* end) { any = end->awaited = true; };
+  if (!ending_) {
+    for (Inlet* inlet : inlets_)
+      if (!inlet->has_frame() && !inlet->drained()) await(inlet);
+    for (Outlet* outlet : outlets_)
+      if (!outlet->eos_put() && !outlet->has_room()) await(outlet);
+  }
+  for (const ElementEnds& ends : element_ends_)
+    if (ends.feeds)
+      for (Outlet* outlet : ends.outlets)
+        if (!outlet->has_room()) await(outlet);
+  return any;
+}
+
 bool Island::can_turn() {
   for (Inlet* inlet : inlets_)
     if ((!inlet->has_frame() && !inlet->drained()) || inlet->broken()) return false;

@@ -26,6 +26,7 @@ class Island final : public Task {
   bool ready() override;
   Poll poll() override;
   void abandon() noexcept override;
+  bool mark_awaited() noexcept override;
   [[nodiscard]] bool abandoned() const noexcept override;
   [[nodiscard]] std::vector<PadCounter> counters() const;
 

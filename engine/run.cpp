@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "engine/fault.hpp"
 #include "engine/placement.hpp"
 
 namespace weir::engine {
@@ -198,7 +199,9 @@ void Run::stop_lanes(std::chrono::nanoseconds allowed) noexcept {
   }
   // SYNC run.stopping (release): the deadline is set; pairs with run_main_lane and stop_what_idles
   stopping_.store(true, std::memory_order_release);
+  step("stop");
   tell_lanes_to_stop();
+  step("stop.told");
   wake_supervisor();
 }
 

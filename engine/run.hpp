@@ -183,6 +183,14 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] bool is_watched(std::uint32_t lane) const noexcept;
   [[nodiscard]] std::string stall_text(std::uint32_t lane) const;
 
+  // elements that wait for each other (deadlocks.cpp)
+  void begin_to_watch_sleepers() noexcept;
+  void set_watched(std::uint32_t watched) noexcept;
+  void watch_sleepers();
+  [[nodiscard]] std::vector<std::uint32_t> sleepers() const;
+  [[nodiscard]] std::vector<std::uint32_t> parts() const;
+  void look_for_deadlock();
+
   // how elements left (stop_report.cpp)
   void note_ending() noexcept;
   [[nodiscard]] std::string stuck_text(std::uint32_t lane) const;
@@ -196,6 +204,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void tell_elements_of_the_end();
   void release_left_frames();
   void write_report();
+  [[nodiscard]] const LinkCounters& counters_of(std::uint32_t link, std::uint32_t lane) const;
   [[nodiscard]] LinkReport link_report(std::uint32_t number) const;
   void report_links();
   void report_elements();
@@ -219,6 +228,8 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<pollfd> poll_fds_;  // the supervisor's, as are the next two
   std::vector<std::uint32_t> poll_owners_;
   int looks_at_sleepers_ = 0;
+  shm::Deadline next_look_;    // at lanes that wait for room; nothing: none has said so
+  int quiet_looks_ = 0;        // in a row
   bool stop_was_due_ = false;  // what had not left was killed
   std::vector<std::string> failed_elements_;
   std::unique_ptr<SignalEOS> signals_;

@@ -106,19 +106,20 @@ void Run::write_report() {
   if (ending_ns_ != 0) report_.stop = stop_report(true, report_.links);
 }
 
+const LinkCounters& Run::counters_of(std::uint32_t link, std::uint32_t lane) const {
+  const auto& ends = plan_.lanes[lane].ends;
+  const auto it = std::ranges::find(ends, link, &LinkEnd::link);
+  return controls_[lane].counters(static_cast<std::size_t>(it - ends.begin()));
+}
+
 // What its two lanes and its ring say; while lanes run, what they have said.
 LinkReport Run::link_report(std::uint32_t number) const {
   const PlannedLink& link = plan_.links[number];
-  const auto counters = [&](std::uint32_t lane) -> const LinkCounters& {
-    const auto& ends = plan_.lanes[lane].ends;
-    const auto it = std::ranges::find(ends, number, &LinkEnd::link);
-    return controls_[lane].counters(static_cast<std::size_t>(it - ends.begin()));
-  };
   const auto ended_well = [&](std::uint32_t lane) {
     return controls_[lane].header().state.load(std::memory_order_acquire) >= LaneState::ended;  // SYNC lane.state (acquire)
   };
-  const LinkCounters& out = counters(link.producer_lane);
-  const LinkCounters& in = counters(link.consumer_lane);
+  const LinkCounters& out = counters_of(number, link.producer_lane);
+  const LinkCounters& in = counters_of(number, link.consumer_lane);
   LinkReport report{link.source, link.sink, std::string(kind_of(plan_, link)), link.capacity};
   report.produced = out.produced.load(std::memory_order_relaxed);
   report.delivered = in.delivered.load(std::memory_order_relaxed);

@@ -34,11 +34,7 @@ void Run::note_ending() noexcept {
   if (ending_ns_ != 0) return;
   ending_ns_ = monotonic_ns();
   for (std::uint32_t i = 0; i < at_ending_.size(); ++i) {
-    const PlannedLink& link = plan_.links[i];
-    const auto& ends = plan_.lanes[link.producer_lane].ends;
-    const auto end = std::ranges::find(ends, i, &LinkEnd::link);
-    const LinkCounters& out = controls_[link.producer_lane].counters(static_cast<std::size_t>(end - ends.begin()));
-    at_ending_[i].dropped = out.dropped.load(std::memory_order_relaxed);
+    at_ending_[i].dropped = counters_of(i, plan_.links[i].producer_lane).dropped.load(std::memory_order_relaxed);
     const auto ring = memory_->rings.find(i);
     at_ending_[i].delivered =
         ring == memory_->rings.end()

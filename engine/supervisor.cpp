@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/fault.hpp"
 #include "engine/placement.hpp"
 #include "engine/run.hpp"
 
@@ -46,12 +47,15 @@ void Run::supervise() {
   block_signals();
   name_thread("supervisor");
   start_lanes();
+  step("started");
   // SYNC run.main_done (acquire): pairs with the release at the end of run_main_lane.
   while (lanes_running() || !main_done_.load(std::memory_order_acquire)) poll_once();
   for (CrewRun& run : crews_)
     if (run.thread.joinable()) run.thread.join();
+  step("conclude");
   collect_error(kMainLane);
   conclude();
+  step("concluded");
   {
     std::scoped_lock lock(mutex_);
     // SYNC run.over (release): the report is complete; pairs with over()
@@ -202,10 +206,12 @@ void Run::poll_once() {
       fds.push_back({lanes_[lane].child.pidfd, POLLIN, 0});
       owners.push_back(lane);
     }
+  fds.push_back({memory_->look_fd, POLLIN, 0});
   ::poll(fds.data(), fds.size(), poll_timeout());
   std::uint64_t count = 0;
   if (fds[0].revents != 0) [[maybe_unused]] const auto n = ::read(wake_fd_, &count, sizeof count);
-  for (std::size_t i = 1; i < fds.size(); ++i)
+  if (fds.back().revents != 0) begin_to_watch_sleepers();
+  for (std::size_t i = 1; i < owners.size(); ++i)
     if (fds[i].revents != 0) on_child_ended(owners[i]);
   std::vector<std::uint32_t> ended;
   std::vector<Lane*> heavy;
@@ -221,6 +227,7 @@ void Run::poll_once() {
   restart_those_due();
   watch_stalls();
   watch_crews();
+  watch_sleepers();
   // SYNC error.record (acquire): collect_error reads it
   if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
   on_signals();
@@ -237,6 +244,7 @@ int Run::poll_timeout() const {
   const auto not_after = [&](const shm::Deadline& deadline) {
     if (deadline && (!next || *deadline < *next)) next = deadline;
   };
+  not_after(next_look_);
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
     const LaneRun& run = lanes_[lane];
     not_after(run.restart_at);
@@ -260,10 +268,12 @@ void Run::on_child_ended(std::uint32_t lane) {
   LaneRun& run = lanes_[lane];
   int status = 0;
   rusage usage{};
+  step("collect");
   const pid_t reaped = ::wait4(run.child.pid, &status, 0, &usage);
   run.cpu_seconds += seconds(usage.ru_utime) + seconds(usage.ru_stime);
   ::close(run.child.pidfd);
   run.child.pidfd = -1;
+  step("collected");
   if (reaped != run.child.pid) status = kNoStatus;
   if (begin_restart(lane, status)) return;
   // SYNC worker.terminated (acquire): pairs with Worker::terminate. Killed after it had done all that there was to do.

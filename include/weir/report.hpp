@@ -57,6 +57,8 @@ struct RestartReport {
   int exit_status = 0;
   std::string error;    ///< the exception that left its poll, if it died of one
   double seconds = 0;   ///< from start()
+  /// When those that wait for it had been woken. What it had committed was done then.
+  std::chrono::steady_clock::time_point neighbours_woken{};
 };
 
 struct ElementReport {
