@@ -29,7 +29,7 @@ WorkerError::WorkerError(std::string element_name, std::string pad_name, std::ui
 
 namespace {
 std::string describe_end(int exit_code, int signal_number) {
-  if (signal_number == 0 && exit_code < 0) return "ended, and this program reaped it before its status was read,";
+  if (signal_number == 0 && exit_code < 0) return "ended, and its status can't be read, as this program reaps its children or a debugger holds it,";
   if (signal_number == 0) return "exited with status " + std::to_string(exit_code);
   const char* name = ::sigabbrev_np(signal_number);
   return "was killed by signal " + std::to_string(signal_number) + (name ? std::string(" (SIG") + name + ")" : "");

@@ -194,6 +194,7 @@ void Run::request_stop(std::chrono::nanoseconds allowed) noexcept {
 void Run::stop_lanes(std::chrono::nanoseconds allowed) noexcept {
   {
     std::scoped_lock lock(mutex_);
+    if (stop_ns_ == 0) stop_ns_ = monotonic_ns();
     const shm::Deadline deadline = shm::deadline_after(allowed);
     if (deadline && (!stop_deadline_ || *deadline < *stop_deadline_)) stop_deadline_ = deadline;
   }

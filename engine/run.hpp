@@ -246,6 +246,7 @@ class Run : public std::enable_shared_from_this<Run> {
   };
   std::vector<LinkMoment> at_ending_;  // by link
   std::uint64_t ending_ns_ = 0;        // 0: nobody has asked for the end
+  std::uint64_t stop_ns_ = 0;          // when lanes were told to leave
   StopReport unfinished_;
   std::vector<std::uint32_t> ended_lanes_;
   std::vector<Lane*> heavy_lanes_;

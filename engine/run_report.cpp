@@ -137,7 +137,7 @@ LinkReport Run::link_report(std::uint32_t number) const {
   const std::uint64_t put = shm::frames_put(*ring, link.capacity);
   const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
   report.left += put - std::min(put, head);
-  if (!ended_well(link.producer_lane)) report.produced = put;
+  if (!ended_well(link.producer_lane)) report.produced = put + report.dropped;
   if (!ended_well(link.consumer_lane)) {
     report.delivered = head;
     report.left = put - std::min(put, head);

@@ -48,7 +48,12 @@ std::string Run::stuck_text(std::uint32_t lane) const {
   const LaneRun& run = lanes_[lane];
   const LaneSpec& spec = plan_.lanes[lane];
   const std::string seen = spec.mode == Mode::process ? "; " + whereabouts(run.child.pid) : "";
-  const std::string since = std::to_string((monotonic_ns() - ending_ns_) / 1'000'000) + " ms after the stop";
+  std::uint64_t told = 0;
+  {
+    std::scoped_lock lock(mutex_);
+    told = stop_ns_;
+  }
+  const std::string since = std::to_string((monotonic_ns() - told) / 1'000'000) + " ms after the stop";
   if (is_starting(lane)) return "it had not attached " + since + seen;
   // relaxed: figures that may be a moment old
   if (controls_[lane].header().waiting.load(std::memory_order_relaxed) != 0)

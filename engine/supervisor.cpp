@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 #include <ranges>
+#include <system_error>
 #include <utility>
 
 #include <poll.h>
@@ -34,8 +35,21 @@ void block_signals() noexcept {
 std::string thread_name(const std::string& elements) { return ("weir:" + elements).substr(0, 15); }
 void name_thread(const std::string& elements) { ::prctl(PR_SET_NAME, thread_name(elements).c_str()); }
 
-/// A host that ignores SIGCHLD, or reaps every child, leaves no status. Neither an exit nor a signal looks like it.
+/// A host that ignores SIGCHLD, or reaps every child, leaves no status, nor does a debugger that holds what is left of
+/// the process. Neither an exit nor a signal looks like it.
 constexpr int kNoStatus = -1;
+
+/// A debugger may let go of it much later: a thread of its own waits for that, and nobody for the thread.
+void collect_later(pid_t pid) noexcept {
+  try {
+    std::thread([pid] {
+      block_signals();
+      ::waitpid(pid, nullptr, 0);
+    }).detach();
+  } catch (const std::system_error&) {
+    return;  // no thread to be had: it is collected when this program ends
+  }
+}
 
 double seconds(const timeval& time) noexcept {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
@@ -269,7 +283,8 @@ void Run::on_child_ended(std::uint32_t lane) {
   int status = 0;
   rusage usage{};
   step("collect");
-  const pid_t reaped = ::wait4(run.child.pid, &status, 0, &usage);
+  const pid_t reaped = ::wait4(run.child.pid, &status, WNOHANG, &usage);
+  if (reaped == 0) collect_later(run.child.pid);
   run.cpu_seconds += seconds(usage.ru_utime) + seconds(usage.ru_stime);
   ::close(run.child.pidfd);
   run.child.pidfd = -1;

@@ -84,7 +84,7 @@ class WEIR_API WorkerCrashed : public Error {
   WorkerCrashed(std::string element_name, pid_t process, int exit_code, int signal_number);
   std::string element;  ///< names of the lane's elements, joined by ", "
   pid_t pid;
-  int exit_status;      ///< valid if signal is 0; -1 where the host reaped it (SIGCHLD ignored)
+  int exit_status;      ///< valid if signal is 0; -1 where it can't be read: the host reaps (SIGCHLD ignored), or a debugger holds it
   int signal;           ///< 0 if it exited
 };
 

@@ -91,7 +91,7 @@ class WEIR_API Parallelize {
   [[nodiscard]] Explanation explain() const;
 
   /// Runs to the end of all streams, the main lane on this thread. Throws the first error: GraphError, StartError,
-  /// SpecError, PayloadError, WorkerError, WorkerCrashed, WorkerStuck; what else happened is in report().errors.
+  /// SpecError, PayloadError, WorkerError, WorkerCrashed, WorkerStuck, Deadlock; what else happened is in report().errors.
   void run();
   /// For embedding: starts the workers and a thread for the main lane, and returns. Throws GraphError, StartError.
   void start();
