@@ -88,6 +88,7 @@ class Convert : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
   [[nodiscard]] std::optional<double> frame_rate(const SourcePad&) const override { return frame_rate_of_input(); }
+  [[nodiscard]] std::optional<FrameNeed> frames_needed(const SourcePad&) const override { return FrameNeed{}; }
   static void sub_process_internal(WorkerContext& ctx) {
     if (auto frame = ctx.inq().get()) ctx.outq().put(ctx.state<Target>(ctx).convert(std::move(*frame)));
   }

@@ -20,6 +20,7 @@ class Gain : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
   [[nodiscard]] std::optional<double> frame_rate(const SourcePad&) const override { return frame_rate_of_input(); }
+  [[nodiscard]] std::optional<FrameNeed> frames_needed(const SourcePad&) const override { return FrameNeed{}; }
   static void sub_process_internal(WorkerContext& ctx) {
     auto frame = ctx.inq().get();
     if (!frame) return;

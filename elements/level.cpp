@@ -87,6 +87,7 @@ class Level : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
   [[nodiscard]] std::optional<double> frame_rate(const SourcePad&) const override { return frame_rate_of_input(); }
+  [[nodiscard]] std::optional<FrameNeed> frames_needed(const SourcePad&) const override { return FrameNeed{}; }
   static void sub_process_internal(WorkerContext& ctx) {
     auto& meters = ctx.state<Meters>(ctx);  // first of all: a path that can't be written shows at once
     auto frame = ctx.inq().get();

@@ -47,6 +47,17 @@ struct LinkCounters {
   std::atomic<std::uint64_t> full{0};     ///< waits of the producer's lane that found it full
   std::atomic<std::uint64_t> empty{0};    ///< waits of the consumer's lane that found it empty
   std::atomic<std::uint64_t> left{0};     ///< of a queue inside the lane: still in it; of a ring: taken, but for nobody
+  // While the lane is parked (ControlHeader::sleep): whether this is what it waits for.
+  std::atomic<std::uint32_t> awaits_frame{0};
+  std::atomic<std::uint32_t> awaits_room{0};
+};
+
+/// Of a lane's sleep: what may end it but frames and room, and whose it is.
+struct SleepKind {
+  static constexpr std::uint32_t timed = 1;    ///< it ends by itself
+  static constexpr std::uint32_t outside = 2;  ///< a task waits for something that is not weir's
+  static constexpr std::uint32_t in_poll = 4;  ///< one of its tasks sleeps in its poll, so that all do
+  static constexpr std::uint32_t for_room = 8; ///< a queue that it waits for is full
 };
 
 struct ErrorRecord {
@@ -90,6 +101,10 @@ struct alignas(shm::kLine) ControlHeader {
   std::atomic<std::uint64_t> parks{0};
   std::atomic<std::uint64_t> cpu_ns{0};
   std::atomic<std::uint32_t> waiting{0};  ///< lane → parent: it waits for frames, for room or for a time
+  // For the notice of deadlocks (engine/deadlocks.cpp).
+  std::atomic<std::uint32_t> sleep{0};       ///< lane → parent: the number of its sleep, odd while it is parked
+  std::atomic<std::uint32_t> sleep_kind{0};  ///< lane → parent: bits of SleepKind
+  std::atomic<std::uint32_t> watched{0};     ///< parent → lane: it looks by itself, so need not be told
 
   ErrorRecord error;
   LatencyHistogram latency;  ///< written by the lane before its state says ended

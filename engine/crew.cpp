@@ -118,16 +118,21 @@ bool Crew::wait() {
     if (lane->wake_time() && (!deadline || *lane->wake_time() < *deadline)) deadline = lane->wake_time();
   }
   const auto ready = [&] { return std::ranges::any_of(lanes_, [](Lane* lane) { return lane->ready(); }); };
+  const auto parked = [&](bool asleep) {
+    for (Lane* lane : lanes_)
+      if (asleep) lane->fall_asleep_between_polls(deadline.has_value());
+      else lane->wake_up_between_polls();
+  };
   const auto hopeless = [&] { return std::ranges::any_of(lanes_, [](Lane* lane) { return lane->hopeless(); }); };
   if (lanes_.size() == 1) {
     Lane& lane = *lanes_.front();
     lane.note_waiting(true);
-    const bool result = lane.waiter().wait(bells_, ready, hopeless, deadline);
+    const bool result = lane.waiter().wait(bells_, ready, hopeless, parked, deadline);
     lane.note_waiting(false);
     return result;
   }
   asleep_.store(true);  // SYNC crew.asleep
-  const bool result = lanes_.front()->waiter().wait(bells_, ready, hopeless, deadline);
+  const bool result = lanes_.front()->waiter().wait(bells_, ready, hopeless, parked, deadline);
   asleep_.store(false);  // SYNC crew.asleep
   if (on_awake) on_awake();
   return result;

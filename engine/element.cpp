@@ -56,6 +56,8 @@ auto& find_pad(Pads& pads, const Element& element, std::string_view name, const 
 
 std::optional<double> Element::frame_rate(const SourcePad&) const { return std::nullopt; }
 
+std::optional<FrameNeed> Element::frames_needed(const SourcePad&) const { return std::nullopt; }
+
 std::optional<double> Element::frame_rate_of_input() const {
   const SourcePad* source = sink_pads_.empty() ? nullptr : sink_pads_.front().source();
   return source ? source->element().frame_rate(*source) : std::nullopt;

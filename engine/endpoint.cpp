@@ -250,7 +250,7 @@ void Outlet::follow_up() noexcept {
 void Outlet::put_any(Frame&& frame) {
   if (eos_put_) throw_after_eos();
   if (closed_) {  // after sub_process_shutdown: nobody will read it
-    for (Link& link : links_) ++link.dropped;
+    for (Link& link : links_) link.counters->dropped.store(++link.dropped, std::memory_order_relaxed);
     frame = Frame();
     return;
   }
@@ -337,7 +337,7 @@ void Outlet::refuse_broken() const {
 
 void Outlet::put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata) {
   if (link.gone()) {
-    ++link.dropped;  // nobody will read it
+    link.counters->dropped.store(++link.dropped, std::memory_order_relaxed);  // nobody will read it
     everyday_ = nullptr;
     lane_->note_attention();
     return;

@@ -88,6 +88,18 @@ class LocalQueue {
   bool closed_ = false, gone_ = false;
 };
 
+/// Marks an end as what its lane waits for, as long as it lives.
+class Awaiting {
+ public:
+  explicit Awaiting(bool& mark) noexcept : mark_(mark) { mark_ = true; }
+  ~Awaiting() { mark_ = false; }
+  Awaiting(const Awaiting&) = delete;
+  Awaiting& operator=(const Awaiting&) = delete;
+
+ private:
+  bool& mark_;
+};
+
 /// What a sink counts, in its lane's control block.
 struct SinkMeter {
   ControlHeader* header = nullptr;  ///< null: not a sink
@@ -174,6 +186,10 @@ class Inlet {
   void leave() noexcept;
   /// The lane is about to wait: counts if this is what it may wait for.
   void note_wait() noexcept { waits_ += !has_frame() && !drained(); }
+  /// The lane parks: tells whether this is what it waits for.
+  void tell_awaited() noexcept {
+    counters_->awaits_frame.store(awaited && !has_frame() && !drained(), std::memory_order_relaxed);
+  }
   void publish_counters() noexcept;
 
   [[nodiscard]] bool is_local() const noexcept { return local_ != nullptr; }
@@ -186,6 +202,7 @@ class Inlet {
   const Task* worker = nullptr;  ///< whose queue it is; null: the main lane's
   std::uint32_t* origin = nullptr;  ///< where the origin of the last frame is kept; null: nobody measures
   bool wanted = false;        ///< the last poll found it empty
+  bool awaited = false;       ///< the lane waits for a frame here
   bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
   bool for_source = false;    ///< a source worker's commands: a request to end the stream ends its waits
 
@@ -285,6 +302,16 @@ class Outlet {
   void note_wait() noexcept {
     for (Link& link : links_) link.waits += !closed_ && !link.has_room();
   }
+  /// The lane parks: tells which links it waits for; true if there are any.
+  bool tell_awaited() noexcept {
+    bool any = false;
+    for (Link& link : links_) {
+      const bool here = awaited && !closed_ && !link.has_room();
+      link.counters->awaits_room.store(here, std::memory_order_relaxed);
+      any |= here;
+    }
+    return any;
+  }
   void publish_counters() noexcept;
   // For the lane's journal. What is put becomes readable when it says so.
   void hold() noexcept {
@@ -309,6 +336,7 @@ class Outlet {
   std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
   std::uint32_t* origin = nullptr;  ///< of the last frame that its element took, for frames that have none
   bool wanted = false;        ///< the last poll found it full
+  bool awaited = false;       ///< the lane waits for room here
   bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
   bool puts_later = false;    ///< never waits: what frees it may need this lane
 

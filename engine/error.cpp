@@ -29,7 +29,7 @@ WorkerError::WorkerError(std::string element_name, std::string pad_name, std::ui
 
 namespace {
 std::string describe_end(int exit_code, int signal_number) {
-  if (signal_number == 0 && exit_code < 0) return "ended, and this program reaped it before its status was read,";
+  if (signal_number == 0 && exit_code < 0) return "ended, and its status can't be read, as this program reaps its children or a debugger holds it,";
   if (signal_number == 0) return "exited with status " + std::to_string(exit_code);
   const char* name = ::sigabbrev_np(signal_number);
   return "was killed by signal " + std::to_string(signal_number) + (name ? std::string(" (SIG") + name + ")" : "");
@@ -43,5 +43,13 @@ WorkerCrashed::WorkerCrashed(std::string element_name, pid_t process, int exit_c
       pid(process),
       exit_status(exit_code),
       signal(signal_number) {}
+
+Deadlock::Deadlock(const std::string& what, std::vector<Wait> waits_in_circle, std::vector<Wait> other_waits,
+                   std::string narrow_queue, std::optional<std::size_t> smallest_capacity)
+    : Error(what),
+      circle(std::move(waits_in_circle)),
+      others(std::move(other_waits)),
+      queue(std::move(narrow_queue)),
+      capacity(smallest_capacity) {}
 
 }  // namespace weir

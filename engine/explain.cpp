@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/wait_graph.hpp"
 #include "shm/ring.hpp"
 
 namespace weir::engine {
@@ -19,6 +20,7 @@ class Explainer {
     for (const IslandPlan& island : plan_.islands) add_turns(island, all.links);
     for (const LaneSpec& lane : plan_.lanes)
       if (lane.lane != kMainLane || !elements_of(lane).empty()) all.lanes.push_back(of(lane));
+    all.warnings = find_narrow_queues(plan_, pipeline_);
     return all;
   }
 

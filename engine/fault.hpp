@@ -1,4 +1,5 @@
-// Labelled steps of the protocols that survive a death: tests/faults has a worker killed at each.
+// Labelled steps of the protocols that survive a death: of the journal, of a worker's attaching and its end, of the
+// parent's start and stop. Tests have a process killed at each (journal_test, step_death_test, parent_death_test).
 #pragma once
 
 namespace weir::engine {

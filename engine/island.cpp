@@ -90,6 +90,13 @@ bool Island::holds(const Element& element) const noexcept {
   return std::ranges::find(members_, &element, &Member::element) != members_.end();
 }
 
+bool Island::has_ended(const Element& element) const noexcept {
+  return std::ranges::all_of(stages_, [&](const Stage& stage) {
+    const bool flows = stage.step->op == Op::pull || stage.step->op == Op::new_frame;
+    return stage.step->element != &element || !flows || stage.ended;
+  });
+}
+
 void Island::add_element_ends(const Element& element, const std::vector<Outlet*>& outlets,
                               const std::vector<Inlet*>& inlets, Event shutdown) {
   element_ends_.push_back({&element, outlets, inlets, shutdown, inlets.empty()});
@@ -118,6 +125,23 @@ bool Island::flush() const {
     }
   }
   return true;
+}
+
+// What can_turn() looks at before it asks the elements.
+bool Island::mark_awaited() noexcept {
+  bool any = false;
+  const auto await = [&](auto* end) { any = end->awaited = true; };
+  if (!ending_) {
+    for (Inlet* inlet : inlets_)
+      if (!inlet->has_frame() && !inlet->drained()) await(inlet);
+    for (Outlet* outlet : outlets_)
+      if (!outlet->eos_put() && !outlet->has_room()) await(outlet);
+  }
+  for (const ElementEnds& ends : element_ends_)
+    if (ends.feeds)
+      for (Outlet* outlet : ends.outlets)
+        if (!outlet->has_room()) await(outlet);
+  return any;
 }
 
 bool Island::can_turn() {

@@ -26,10 +26,13 @@ class Island final : public Task {
   bool ready() override;
   Poll poll() override;
   void abandon() noexcept override;
+  bool mark_awaited() noexcept override;
   [[nodiscard]] bool abandoned() const noexcept override;
   [[nodiscard]] std::vector<PadCounter> counters() const;
 
   [[nodiscard]] bool holds(const Element& element) const noexcept;
+  /// Each of its pads here has given or taken its end of stream.
+  [[nodiscard]] bool has_ended(const Element& element) const noexcept;
   /// The element's ends of its worker's queues end with this island: the worker then finishes what is queued.
   void add_element_ends(const Element& element, const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets,
                         Event shutdown);

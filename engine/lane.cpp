@@ -4,6 +4,10 @@
 #include <exception>
 #include <typeinfo>
 
+#include <unistd.h>
+
+#include "engine/fault.hpp"
+
 namespace weir::engine {
 
 Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
@@ -69,6 +73,39 @@ void Lane::refuse_broken_ends() const {
 void Lane::note_wait() noexcept {
   for (Inlet& inlet : inlets_) inlet.note_wait();
   for (Outlet& outlet : outlets_) outlet.note_wait();
+}
+
+void Lane::fall_asleep(std::uint32_t kind) noexcept {
+  for (Inlet& inlet : inlets_) inlet.tell_awaited();
+  for (Outlet& outlet : outlets_)
+    if (outlet.tell_awaited()) kind |= SleepKind::for_room;
+  ControlHeader& header = control_.header();
+  header.sleep_kind.store(kind, std::memory_order_relaxed);  // published by the next
+  // SYNC lane.asleep (seq_cst): the lane does nothing more; all that it did came before. Pairs with Run::sleepers.
+  header.sleep.store(++sleeps_, std::memory_order_seq_cst);
+  if (!(kind & SleepKind::for_room) || (kind & SleepKind::timed)) return;
+  // SYNC lane.watched (seq_cst): either this sees that nobody looks, or who ceases to look sees that the lane sleeps.
+  if (header.watched.load(std::memory_order_seq_cst) != 0 || memory_.look_fd < 0) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(memory_.look_fd, &one, sizeof one);  // full: it has been told
+}
+
+void Lane::wake_up() noexcept {
+  // SYNC lane.asleep (seq_cst): comes before all that the lane does from now on
+  control_.header().sleep.store(++sleeps_, std::memory_order_seq_cst);
+}
+
+void Lane::fall_asleep_between_polls(bool timed) noexcept {
+  bool outside = false;
+  for (auto& task : tasks_)
+    if (!task->finished) outside |= !task->mark_awaited();
+  fall_asleep((timed ? SleepKind::timed : 0) | (outside ? SleepKind::outside : 0));
+}
+
+void Lane::wake_up_between_polls() noexcept {
+  wake_up();
+  for (Inlet& inlet : inlets_) inlet.awaited = false;
+  for (Outlet& outlet : outlets_) outlet.awaited = false;
 }
 
 bool Lane::poll(Task& task) {
@@ -140,6 +177,7 @@ bool Lane::conclude() noexcept {
   for (auto& task : tasks_)
     if (!task->finished && !may_go_on) task->abandon();
   publish_figures();
+  step("end.figures");
   // SYNC lane.state (release): figures and error record are complete; pairs with the acquire in the supervisor.
   control_.header().state.store(failed_ ? LaneState::failed : LaneState::ended, std::memory_order_release);
   return completed;

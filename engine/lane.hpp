@@ -37,6 +37,9 @@ class Task {
   /// Each of those who take what it gives has got its EOS or gone: it ends, whether or not something still comes.
   [[nodiscard]] virtual bool abandoned() const noexcept { return false; }
   [[nodiscard]] virtual bool is_worker() const noexcept { return false; }
+  /// The lane parks, as no task can get on: marks the ends that this one waits for. False if it waits for something
+  /// that is not weir's.
+  virtual bool mark_awaited() noexcept = 0;
   bool finished = false;
 };
 
@@ -95,6 +98,12 @@ class Lane {
   void note_wait() noexcept;
   /// relaxed: for the supervisor, which looks now and then whether a poll hangs
   void note_waiting(bool waits) noexcept { control_.header().waiting.store(waits, std::memory_order_relaxed); }
+  /// It parks, and does no more: tells the supervisor what for (engine/deadlocks.cpp). `kind`: of SleepKind.
+  void fall_asleep(std::uint32_t kind) noexcept;
+  void wake_up() noexcept;
+  /// The same between polls: each task says what it waits for.
+  void fall_asleep_between_polls(bool timed) noexcept;
+  void wake_up_between_polls() noexcept;
   /// Nothing is to be done now: makes the blocks that may soon be missing.
   void prepare() noexcept { arena_.prepare(); }
   /// When a task asked to be polled again even if nothing comes.
@@ -143,8 +152,12 @@ class Lane {
       refuse_broken_ends();
       return false;
     };
+    const auto parked = [&](bool asleep) {
+      if (asleep) fall_asleep(SleepKind::in_poll | (deadline ? SleepKind::timed : 0));
+      else wake_up();
+    };
     note_waiting(true);
-    const bool result = waiter_.wait({&bell_, 1}, ready, hopeless, deadline);
+    const bool result = waiter_.wait({&bell_, 1}, ready, hopeless, parked, deadline);
     note_waiting(false);
     return result;
   }
@@ -208,6 +221,7 @@ class Lane {
   std::vector<std::unique_ptr<Task>> tasks_;
   Waiter waiter_;
   shm::Deadline wake_at_;
+  std::uint32_t sleeps_ = 0;  // ControlHeader::sleep
   std::uint64_t progress_ = 0;
   std::uint64_t progress_then_ = 0;  // when the poll would have waited
   bool would_wait_ = false;  // the poll would have waited, had the lane been its own

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fcntl.h>
+
 #include "engine/journal.hpp"
 #include "weir/error.hpp"
 
@@ -43,6 +45,8 @@ Memory Memory::attach(const LaneSpec& spec) {
       [&](std::size_t i) {
         memory.shared_blocks.push_back(next(std::max<std::uint64_t>(spec.shared_blocks[i].bytes, 1), "shared block " + spec.shared_blocks[i].name));
       });
+  memory.look_fd = ++fd;
+  ::fcntl(memory.look_fd, F_SETFD, FD_CLOEXEC);
   return memory;
 }
 
@@ -54,6 +58,7 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
       [&](std::uint32_t lane) { fds.push_back(arenas.at(lane).fd()); },
       [&](std::uint32_t lane) { fds.push_back(journals.at(lane).fd()); },
       [&](std::size_t i) { fds.push_back(shared_blocks.at(i).fd()); });
+  fds.push_back(look_fd);
   return fds;
 }
 

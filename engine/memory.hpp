@@ -24,6 +24,9 @@ class Memory {
   std::map<std::uint32_t, shm::Segment> journals;  // by lane
   std::vector<shm::Segment> shared_blocks;       // as in LaneSpec::shared_blocks
 
+  /// Where a lane tells that it waits for room, if nobody looks (engine/deadlocks.cpp); the run closes it. -1: nobody.
+  int look_fd = -1;
+
   /// False once a worker process was killed: what it held can't be told from what this process holds.
   bool shares_are_exact = true;
 

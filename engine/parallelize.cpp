@@ -1,5 +1,6 @@
 #include "weir/parallelize.hpp"
 
+#include <algorithm>
 #include <atomic>
 
 #include "engine/explain.hpp"
@@ -60,13 +61,16 @@ bool Parallelize::wait_for(std::chrono::nanoseconds timeout) {
   return true;
 }
 
-bool Parallelize::stop(std::chrono::nanoseconds deadline) {
-  if (!run_->started() || run_->over()) return true;
-  run_->request_stop(deadline);
-  if (run_->on_main_lane()) return false;  // from a callback: the lane has to come back first
-  // What is killed at the deadline still has to be reaped, which takes the kernel a moment.
-  const shm::Deadline end = shm::deadline_after(deadline);
-  return run_->wait_until_over(end ? shm::Deadline(*end + std::chrono::milliseconds(250)) : std::nullopt);
+StopReport Parallelize::stop(std::chrono::nanoseconds deadline) {
+  if (!run_->started()) return {.over = true};
+  if (!run_->over()) {
+    const shm::Deadline end = shm::deadline_after(deadline);
+    // What is killed still has to be torn down by the kernel, and collected.
+    run_->request_stop(deadline - std::min<std::chrono::nanoseconds>(deadline / 4, std::chrono::milliseconds(250)));
+    if (run_->on_main_lane()) return {};  // from a callback: the lane has to come back first
+    if (!run_->wait_until_over(end)) return run_->unfinished_stop();
+  }
+  return run_->report().stop.value_or(StopReport{.over = true});
 }
 
 void Parallelize::end_of_stream() noexcept {

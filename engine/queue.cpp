@@ -5,6 +5,7 @@
 
 namespace weir {
 
+using engine::Awaiting;
 using engine::Inlet;
 using engine::Lane;
 using engine::Outlet;
@@ -45,6 +46,7 @@ bool take_later(Inlet& inlet, Frame& frame, bool may_wait, std::optional<std::ch
     poll_until_frame(inlet, deadline);
   } else {
     inlet.refuse_too_much();
+    const Awaiting here(inlet.awaited);
     lane.wait(
         [&] {
           return inlet.has_frame() || inlet.drained() || stopped(inlet) ||
@@ -79,7 +81,10 @@ bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
       return true;
     }
     outlet.refuse_too_much();
-    lane.wait([&] { return outlet.make_room() || stopped(outlet); }, deadline);
+    {
+      const Awaiting here(outlet.awaited);
+      lane.wait([&] { return outlet.make_room() || stopped(outlet); }, deadline);
+    }
     if (!outlet.has_room()) {
       if (stopped(outlet)) throw Interrupted();
       outlet.wanted = true;

@@ -85,12 +85,13 @@ bool Run::begin_restart(std::uint32_t lane, int status) {
   if (!spec.journal) return false;
   recover(spec, *memory_);
   for (const std::uint32_t neighbour : spec.neighbours) ring_lane(neighbour);
+  const auto woken = shm::Clock::now();
   if (!is_to_be_restarted(lane, status)) return false;
   LaneRun& run = lanes_[lane];
   const double since_start = static_cast<double>(monotonic_ns() - start_ns_) * 1e-9;
   run.restarts.push_back({run.child.pid, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
                           WIFEXITED(status) ? WEXITSTATUS(status) : 0,
-                          run.stalled ? stall_text(lane) : error_text(controls_[lane]), since_start});
+                          run.stalled ? stall_text(lane) : error_text(controls_[lane]), since_start, woken});
   run.stalled = false;
   forget_attempt(lane);
   run.restart_at = shm::Clock::now() + next_backoff(lane);
@@ -130,6 +131,7 @@ void Run::forget_attempt(std::uint32_t lane) {
   header.error.set.store(0, std::memory_order_relaxed);  // relaxed, all: the next process is not there yet
   header.sink_frames.store(0, std::memory_order_relaxed);
   controls_[lane].worker(0).pads_at_eos.store(0, std::memory_order_relaxed);
+  header.sleep.store(0, std::memory_order_relaxed);
   header.state.store(LaneState::created, std::memory_order_relaxed);
 }
 

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "engine/fault.hpp"
 #include "engine/placement.hpp"
 
 namespace weir::engine {
@@ -177,6 +178,7 @@ void Run::add_error(std::exception_ptr error, const std::string& text) {
 }
 
 void Run::end_of_stream() noexcept {
+  note_ending();
   for (std::uint32_t lane = 0; lane < controls_.size(); ++lane) {
     // SYNC lane.eos (release): pairs with Lane::end_of_stream_requested.
     controls_[lane].header().end_of_stream.store(1, std::memory_order_release);
@@ -185,14 +187,22 @@ void Run::end_of_stream() noexcept {
 }
 
 void Run::request_stop(std::chrono::nanoseconds allowed) noexcept {
+  note_ending();
+  stop_lanes(allowed);
+}
+
+void Run::stop_lanes(std::chrono::nanoseconds allowed) noexcept {
   {
     std::scoped_lock lock(mutex_);
+    if (stop_ns_ == 0) stop_ns_ = monotonic_ns();
     const shm::Deadline deadline = shm::deadline_after(allowed);
     if (deadline && (!stop_deadline_ || *deadline < *stop_deadline_)) stop_deadline_ = deadline;
   }
   // SYNC run.stopping (release): the deadline is set; pairs with run_main_lane and stop_what_idles
   stopping_.store(true, std::memory_order_release);
+  step("stop");
   tell_lanes_to_stop();
+  step("stop.told");
   wake_supervisor();
 }
 

@@ -75,6 +75,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void end_of_stream() noexcept;
   /// Tells all lanes to leave; what has not left by then is killed.
   void request_stop(std::chrono::nanoseconds allowed) noexcept;
+  /// What became of each element so far, where the run has not ended by the deadline of a stop.
+  [[nodiscard]] StopReport unfinished_stop() const;
   // SYNC run.started (acquire): pairs with the end of start()
   [[nodiscard]] bool started() const noexcept { return started_.load(std::memory_order_acquire); }
   /// Whether the caller is the main lane's thread, in an element's code.
@@ -93,6 +95,8 @@ class Run : public std::enable_shared_from_this<Run> {
     ChildProcess child;
     bool running = false;
     bool killed = false;
+    bool failed = false;     // it died, or an exception left it
+    std::string stuck;       // where it was when it was killed
     double cpu_seconds = 0;
     shm::Deadline start_by;    // what a process may take to attach
     shm::Deadline restart_at;  // its process has died, another will be started
@@ -155,6 +159,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void check_deadlines();
   void stop_what_idles();
   void kill_lanes();
+  void stop_lanes(std::chrono::nanoseconds allowed) noexcept;
   void tell_lanes_to_stop() noexcept;
   void mark_terminated(std::uint32_t lane) noexcept;
   [[nodiscard]] bool lanes_running() const noexcept;
@@ -178,11 +183,29 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] bool is_watched(std::uint32_t lane) const noexcept;
   [[nodiscard]] std::string stall_text(std::uint32_t lane) const;
 
+  // elements that wait for each other (deadlocks.cpp)
+  void begin_to_watch_sleepers() noexcept;
+  void set_watched(std::uint32_t watched) noexcept;
+  void watch_sleepers();
+  [[nodiscard]] std::vector<std::uint32_t> sleepers() const;
+  [[nodiscard]] std::vector<std::uint32_t> parts() const;
+  void look_for_deadlock();
+
+  // how elements left (stop_report.cpp)
+  void note_ending() noexcept;
+  [[nodiscard]] std::string stuck_text(std::uint32_t lane) const;
+  [[nodiscard]] StopReport stop_report(bool over, const std::vector<LinkReport>& links) const;
+  [[nodiscard]] Ending ending_of(const Element& element, const PlannedWorker* worker, bool over) const;
+  void count_frames(ElementStop& stop, const std::vector<LinkReport>& links) const;
+  void tell_unfinished();
+
   // end (run_report.cpp)
   void conclude();
   void tell_elements_of_the_end();
   void release_left_frames();
   void write_report();
+  [[nodiscard]] const LinkCounters& counters_of(std::uint32_t link, std::uint32_t lane) const;
+  [[nodiscard]] LinkReport link_report(std::uint32_t number) const;
   void report_links();
   void report_elements();
   void report_bottleneck();
@@ -205,6 +228,10 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<pollfd> poll_fds_;  // the supervisor's, as are the next two
   std::vector<std::uint32_t> poll_owners_;
   int looks_at_sleepers_ = 0;
+  shm::Deadline next_look_;    // at lanes that wait for room; nothing: none has said so
+  int quiet_looks_ = 0;        // in a row
+  bool stop_was_due_ = false;  // what had not left was killed
+  std::vector<std::string> failed_elements_;
   std::unique_ptr<SignalEOS> signals_;
   int signals_seen_ = 0;     // before this run
   int signals_handled_ = 0;
@@ -214,6 +241,13 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<std::exception_ptr> errors_;
   std::vector<std::string> error_texts_;
   shm::Deadline stop_deadline_;
+  struct LinkMoment {  // of a link, when the end was asked for
+    std::uint64_t delivered = 0, dropped = 0;
+  };
+  std::vector<LinkMoment> at_ending_;  // by link
+  std::uint64_t ending_ns_ = 0;        // 0: nobody has asked for the end
+  std::uint64_t stop_ns_ = 0;          // when lanes were told to leave
+  StopReport unfinished_;
   std::vector<std::uint32_t> ended_lanes_;
   std::vector<Lane*> heavy_lanes_;
   std::vector<CrewRun*> ended_crews_;

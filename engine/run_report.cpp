@@ -102,6 +102,48 @@ void Run::write_report() {
   report_links();
   report_elements();
   report_bottleneck();
+  std::scoped_lock lock(mutex_);
+  if (ending_ns_ != 0) report_.stop = stop_report(true, report_.links);
+}
+
+const LinkCounters& Run::counters_of(std::uint32_t link, std::uint32_t lane) const {
+  const auto& ends = plan_.lanes[lane].ends;
+  const auto it = std::ranges::find(ends, link, &LinkEnd::link);
+  return controls_[lane].counters(static_cast<std::size_t>(it - ends.begin()));
+}
+
+// What its two lanes and its ring say; while lanes run, what they have said.
+LinkReport Run::link_report(std::uint32_t number) const {
+  const PlannedLink& link = plan_.links[number];
+  const auto ended_well = [&](std::uint32_t lane) {
+    return controls_[lane].header().state.load(std::memory_order_acquire) >= LaneState::ended;  // SYNC lane.state (acquire)
+  };
+  const LinkCounters& out = counters_of(number, link.producer_lane);
+  const LinkCounters& in = counters_of(number, link.consumer_lane);
+  LinkReport report{link.source, link.sink, std::string(kind_of(plan_, link)), link.capacity};
+  report.produced = out.produced.load(std::memory_order_relaxed);
+  report.delivered = in.delivered.load(std::memory_order_relaxed);
+  report.samples = in.samples.load(std::memory_order_relaxed);
+  report.payload_copies = out.copies.load(std::memory_order_relaxed);
+  report.dropped = out.dropped.load(std::memory_order_relaxed);
+  report.left = in.left.load(std::memory_order_relaxed);
+  report.full = out.full.load(std::memory_order_relaxed);
+  report.empty = in.empty.load(std::memory_order_relaxed);
+  if (link.inside_lane()) return report;
+  // A lane that was killed left no figures: the ring itself tells.
+  const shm::Segment& segment = memory_->rings.at(number);
+  const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size(), link.capacity);
+  if (!ring) return report;  // scribbled over: the lanes' own figures are all there is
+  const std::uint64_t put = shm::frames_put(*ring, link.capacity);
+  const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
+  report.left += put - std::min(put, head);
+  if (!ended_well(link.producer_lane)) report.produced = put + report.dropped;
+  if (!ended_well(link.consumer_lane)) {
+    report.delivered = head;
+    report.left = put - std::min(put, head);
+    report.samples = ring->samples.load(std::memory_order_relaxed);
+  }
+  return report;
 }
 
 void Run::report_links() {
@@ -110,47 +152,7 @@ void Run::report_links() {
     if (from_source) samples_of_source[link.source] = std::max(samples_of_source[link.source], link.samples);
     report_.links.push_back(std::move(link));
   };
-  const auto counters = [&](std::uint32_t lane, std::uint32_t link) -> const LinkCounters& {
-    const auto& ends = plan_.lanes[lane].ends;
-    const auto it = std::ranges::find(ends, link, &LinkEnd::link);
-    return controls_[lane].counters(static_cast<std::size_t>(it - ends.begin()));
-  };
-  const auto ended_well = [&](std::uint32_t lane) {
-    return controls_[lane].header().state.load(std::memory_order_acquire) >= LaneState::ended;  // SYNC lane.state (acquire)
-  };
-  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
-    const PlannedLink& link = plan_.links[i];
-    const LinkCounters& out = counters(link.producer_lane, i);
-    const LinkCounters& in = counters(link.consumer_lane, i);
-    LinkReport report{link.source, link.sink, std::string(kind_of(plan_, link)), link.capacity};
-    report.produced = out.produced.load(std::memory_order_relaxed);
-    report.delivered = in.delivered.load(std::memory_order_relaxed);
-    report.samples = in.samples.load(std::memory_order_relaxed);
-    report.payload_copies = out.copies.load(std::memory_order_relaxed);
-    report.dropped = out.dropped.load(std::memory_order_relaxed);
-    report.left = in.left.load(std::memory_order_relaxed);
-    report.full = out.full.load(std::memory_order_relaxed);
-    report.empty = in.empty.load(std::memory_order_relaxed);
-    if (!link.inside_lane()) {
-      // A lane that was killed left no figures: the ring itself tells.
-      const shm::Segment& segment = memory_->rings.at(i);
-      const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size(), link.capacity);
-      if (!ring) {  // scribbled over: the lanes' own figures are all there is
-        add(std::move(report), link.from_source);
-        continue;
-      }
-      const std::uint64_t put = shm::frames_put(*ring, link.capacity);
-      const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
-      report.left += put - std::min(put, head);
-      if (!ended_well(link.producer_lane)) report.produced = put;
-      if (!ended_well(link.consumer_lane)) {
-        report.delivered = head;
-        report.left = put - std::min(put, head);
-        report.samples = ring->samples.load(std::memory_order_relaxed);
-      }
-    }
-    add(std::move(report), link.from_source);
-  }
+  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) add(link_report(i), plan_.links[i].from_source);
   for (const Island* island : islands_)
     for (const PadCounter& counter : island->counters()) {
       LinkReport report{counter.source->name(), counter.sink->name(), "main lane"};

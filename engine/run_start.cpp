@@ -8,7 +8,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "engine/fault.hpp"
 #include "engine/run.hpp"
+#include "engine/wait_graph.hpp"
 #include "shm/pages.hpp"
 
 namespace weir::engine {
@@ -21,6 +23,12 @@ struct Orphans {
   std::mutex mutex;
   std::vector<shm::Segment> arenas;
 };
+int make_eventfd() {
+  const int fd = shm::keep_off_stdio(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (fd < 0) throw StartError(std::string("can't make an eventfd: ") + std::strerror(errno));
+  return fd;
+}
+
 Orphans& orphans() {
   static auto& all = *new Orphans;  // never destroyed: a static object may hold a frame
   return all;
@@ -58,7 +66,8 @@ Run::Run(Pipeline& pipeline, Options options)
     : pipeline_(pipeline), options_(std::move(options)), memory_(std::make_shared<Memory>()) {}
 
 Run::~Run() {
-  if (wake_fd_ >= 0) ::close(wake_fd_);
+  for (const int fd : {wake_fd_, memory_->look_fd})
+    if (fd >= 0) ::close(fd);
 }
 
 SharedBlock Run::to_shm(std::string_view name, std::span<const std::byte> bytes, Dict metadata) {
@@ -97,13 +106,16 @@ void Run::start() {
   if (started()) throw Error("this run has been started already; make another Parallelize to run again");
   refuse_inside_worker();
   plan_ = make_plan(pipeline_, options_, Parallelize::default_mode(), shared_specs_);
+  report_.warnings = find_narrow_queues(plan_, pipeline_);
   if (options_.prefault == kPrefaultAll && options_.arena_bytes == 0)
     throw StartError("prefault: all of a quarter of the memory for each lane is too much; say how much a lane may lend "
                      "(Options::arena_bytes, --memory), or give prefault in bytes");
   claim_pipeline();
   try {
     for (const auto& element : pipeline_.elements()) Wiring::run_started(*element);
+    step("start");
     prepare();
+    step("start.prepared");
     supervisor_ = std::thread([self = shared_from_this()] { self->supervise(); });
   } catch (...) {
     tell_elements_of_the_end();
@@ -135,11 +147,11 @@ void Run::prepare() {
   for (LaneSpec& lane : plan_.lanes) lane.barrier = barrier_;
   choose_pages();
   make_memory();
+  memory_->look_fd = make_eventfd();
   if (options_.mlock) lock_memory();
   build_main_lane();
   connect_elements();
-  wake_fd_ = shm::keep_off_stdio(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (wake_fd_ < 0) throw StartError(std::string("can't make an eventfd: ") + std::strerror(errno));
+  wake_fd_ = make_eventfd();
   if (options_.handle_signals) {
     notify_on_signal(wake_fd_);
     signals_ = std::make_unique<SignalEOS>();
@@ -207,6 +219,7 @@ void Run::make_memory() {
   }
   lanes_.resize(plan_.lanes.size());
   for (LaneRun& lane : lanes_) lane.running = true;
+  at_ending_.resize(plan_.links.size());
 }
 
 std::vector<SharedBlock> map_shared_blocks(const LaneSpec& spec, const Memory& memory) {

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/fault.hpp"
 #include "engine/memory.hpp"
 #include "weir/error.hpp"
 
@@ -104,10 +105,12 @@ ChildProcess spawn_worker(const std::string& executable, const std::string& name
   char* arguments[] = {program.data(), flag.data(), shown.data(), nullptr};
   std::vector<char*> environment = worker_environment(variable);
   ChildProcess child;
+  step("spawn");
   const int error = ::posix_spawn(&child.pid, path.c_str(), &settings.actions, &settings.attributes, arguments,
                                   environment.data());
   if (error != 0)
     throw StartError("can't start the worker process of " + name + " from '" + path + "': " + std::strerror(error));
+  step("spawned");
   child.pidfd = static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0));
   if (child.pidfd < 0) {
     const int reason = errno;

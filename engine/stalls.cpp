@@ -1,28 +1,14 @@
 // Workers whose poll does not come back: the supervisor looks four times in a stall_timeout.
 #include <csignal>
-#include <fstream>
 #include <string>
 
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine/process_look.hpp"
 #include "engine/run.hpp"
 
 namespace weir::engine {
-
-namespace {
-
-/// By SIGSTOP or a debugger: then no time passes for it.
-bool is_stopped(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(file, text);
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
-  return text[name_end + 2] == 'T' || text[name_end + 2] == 't';
-}
-
-}  // namespace
 
 bool Run::is_watched(std::uint32_t lane) const noexcept {
   const LaneRun& run = lanes_[lane];
@@ -44,7 +30,7 @@ void Run::watch_stalls() {
     const std::uint64_t polls = controls_[lane].worker(0).polls.load(std::memory_order_relaxed);
     const bool polls_now = header.state.load(std::memory_order_relaxed) == LaneState::attached &&
                            header.waiting.load(std::memory_order_relaxed) == 0;
-    if (!polls_now || polls != run.polls_seen || is_stopped(run.child.pid)) {
+    if (!polls_now || polls != run.polls_seen || is_stopped(state_of(run.child.pid))) {
       run.polls_seen = polls;
       run.got_on = now;
     } else if (now - run.got_on >= std::chrono::nanoseconds(plan_.lanes[lane].stall_ns)) {

@@ -5,6 +5,8 @@
 #include <csignal>
 #include <cstring>
 #include <ranges>
+#include <system_error>
+#include <utility>
 
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/fault.hpp"
 #include "engine/placement.hpp"
 #include "engine/run.hpp"
 
@@ -32,8 +35,21 @@ void block_signals() noexcept {
 std::string thread_name(const std::string& elements) { return ("weir:" + elements).substr(0, 15); }
 void name_thread(const std::string& elements) { ::prctl(PR_SET_NAME, thread_name(elements).c_str()); }
 
-/// A host that ignores SIGCHLD, or reaps every child, leaves no status. Neither an exit nor a signal looks like it.
+/// A host that ignores SIGCHLD, or reaps every child, leaves no status, nor does a debugger that holds what is left of
+/// the process. Neither an exit nor a signal looks like it.
 constexpr int kNoStatus = -1;
+
+/// A debugger may let go of it much later: a thread of its own waits for that, and nobody for the thread.
+void collect_later(pid_t pid) noexcept {
+  try {
+    std::thread([pid] {
+      block_signals();
+      ::waitpid(pid, nullptr, 0);
+    }).detach();
+  } catch (const std::system_error&) {
+    return;  // no thread to be had: it is collected when this program ends
+  }
+}
 
 double seconds(const timeval& time) noexcept {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
@@ -45,12 +61,15 @@ void Run::supervise() {
   block_signals();
   name_thread("supervisor");
   start_lanes();
+  step("started");
   // SYNC run.main_done (acquire): pairs with the release at the end of run_main_lane.
   while (lanes_running() || !main_done_.load(std::memory_order_acquire)) poll_once();
   for (CrewRun& run : crews_)
     if (run.thread.joinable()) run.thread.join();
+  step("conclude");
   collect_error(kMainLane);
   conclude();
+  step("concluded");
   {
     std::scoped_lock lock(mutex_);
     // SYNC run.over (release): the report is complete; pairs with over()
@@ -201,10 +220,12 @@ void Run::poll_once() {
       fds.push_back({lanes_[lane].child.pidfd, POLLIN, 0});
       owners.push_back(lane);
     }
+  fds.push_back({memory_->look_fd, POLLIN, 0});
   ::poll(fds.data(), fds.size(), poll_timeout());
   std::uint64_t count = 0;
   if (fds[0].revents != 0) [[maybe_unused]] const auto n = ::read(wake_fd_, &count, sizeof count);
-  for (std::size_t i = 1; i < fds.size(); ++i)
+  if (fds.back().revents != 0) begin_to_watch_sleepers();
+  for (std::size_t i = 1; i < owners.size(); ++i)
     if (fds[i].revents != 0) on_child_ended(owners[i]);
   std::vector<std::uint32_t> ended;
   std::vector<Lane*> heavy;
@@ -220,6 +241,7 @@ void Run::poll_once() {
   restart_those_due();
   watch_stalls();
   watch_crews();
+  watch_sleepers();
   // SYNC error.record (acquire): collect_error reads it
   if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
   on_signals();
@@ -236,6 +258,7 @@ int Run::poll_timeout() const {
   const auto not_after = [&](const shm::Deadline& deadline) {
     if (deadline && (!next || *deadline < *next)) next = deadline;
   };
+  not_after(next_look_);
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
     const LaneRun& run = lanes_[lane];
     not_after(run.restart_at);
@@ -245,7 +268,7 @@ int Run::poll_timeout() const {
   if (watching_.load(std::memory_order_relaxed)) {
     not_after(shm::Clock::now() + std::chrono::milliseconds(10));
   }
-  if (!next || !lanes_running()) return -1;
+  if (!next || (!lanes_running() && stop_was_due_)) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - shm::Clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
 }
@@ -259,10 +282,13 @@ void Run::on_child_ended(std::uint32_t lane) {
   LaneRun& run = lanes_[lane];
   int status = 0;
   rusage usage{};
-  const pid_t reaped = ::wait4(run.child.pid, &status, 0, &usage);
+  step("collect");
+  const pid_t reaped = ::wait4(run.child.pid, &status, WNOHANG, &usage);
+  if (reaped == 0) collect_later(run.child.pid);
   run.cpu_seconds += seconds(usage.ru_utime) + seconds(usage.ru_stime);
   ::close(run.child.pidfd);
   run.child.pidfd = -1;
+  step("collected");
   if (reaped != run.child.pid) status = kNoStatus;
   if (begin_restart(lane, status)) return;
   // SYNC worker.terminated (acquire): pairs with Worker::terminate. Killed after it had done all that there was to do.
@@ -276,6 +302,7 @@ void Run::on_child_ended(std::uint32_t lane) {
 
 void Run::judge_child(std::uint32_t lane, int status) {
   if (lanes_[lane].killed) return;  // told already
+  lanes_[lane].failed = true;
   if (lanes_[lane].stalled) {
     const WorkerStuck error("the worker of '" + elements_of(lane) + "' (pid " + std::to_string(lanes_[lane].child.pid) +
                             ") was killed: " + stall_text(lane));
@@ -288,6 +315,7 @@ void Run::judge_child(std::uint32_t lane, int status) {
   const int exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : status == kNoStatus ? -1 : 0;
   if (state == LaneState::ended && signal == 0 && exit_status <= 0) {
     const LinkEnd* end = left_open(lane);
+    lanes_[lane].failed = end != nullptr;
     if (!end) return;
     const WorkerError error(elements_of(lane), "", 0, "weir::Error",
                             "its process has ended before the stream of pad '" +
@@ -369,6 +397,7 @@ void Run::collect_error(std::uint32_t lane) {
     add_error(std::make_exception_ptr(error), error.what());
     return;
   }
+  failed_elements_.push_back(recorded->element);
   const WorkerError error(recorded->element, recorded->pad, recorded->frame, recorded->type, recorded->text);
   // weir's own verdicts on a frame keep their type; anything else is the element's.
   std::exception_ptr thrown = std::make_exception_ptr(error);
@@ -404,7 +433,7 @@ void Run::stop_what_idles() {
     // SYNC worker.terminated (acquire): pairs with Worker::terminate
     if (!lanes_[worker.lane].running || control.terminated.load(std::memory_order_acquire) != 0) continue;
     if (control.pads_at_eos.load(std::memory_order_relaxed) < worker.element->source_pads().size()) {
-      request_stop(options_.stop_timeout);
+      stop_lanes(options_.stop_timeout);  // nobody has asked for it
       return;
     }
   }
@@ -417,7 +446,10 @@ void Run::check_deadlines() {
     std::scoped_lock lock(mutex_);
     stop_due = stop_deadline_ && now >= *stop_deadline_;
   }
-  if (stop_due) kill_lanes();
+  if (stop_due) {
+    kill_lanes();
+    if (!std::exchange(stop_was_due_, true)) tell_unfinished();
+  }
   for (std::uint32_t lane = 1; lane < lanes_.size(); ++lane) {
     if (!is_starting(lane) || lanes_[lane].killed) continue;
     if (!lanes_[lane].start_by || now < *lanes_[lane].start_by) continue;
@@ -445,11 +477,12 @@ void Run::kill_lanes() {
     LaneRun& run = lanes_[lane];
     if (!run.running || run.killed) continue;
     run.killed = true;
+    run.stuck = stuck_text(lane);
     const bool process = plan_.lanes[lane].mode == Mode::process;
     const WorkerStuck error("the worker of '" + elements_of(lane) + "' (" +
                             (process ? "pid " + std::to_string(run.child.pid) : "a thread") +
                             ") did not come back from its poll in time after it was told to stop; " +
-                            (process ? "it was killed" : "its thread was abandoned"));
+                            (process ? "it was killed: " : "its thread was abandoned: ") + run.stuck);
     add_error(std::make_exception_ptr(error), error.what());
     if (process) {
       ::syscall(SYS_pidfd_send_signal, run.child.pidfd, SIGKILL, nullptr, 0);

@@ -37,9 +37,10 @@ class Waiter {
 
   /// Waits until `ready()` or the deadline; returns what ready() says last. Whatever may make it say yes has to ring
   /// one of the bells afterwards. `hopeless()` is asked now and then, at no cost for what is ready soon: true, or an
-  /// exception, ends the wait as well.
-  template <class Ready, class Hopeless>
-  bool wait(std::span<const shm::Doorbell> bells, Ready&& ready, Hopeless&& hopeless, const shm::Deadline& deadline) {
+  /// exception, ends the wait as well. `parked(true)` is called before the thread parks, `parked(false)` after.
+  template <class Ready, class Hopeless, class Parked>
+  bool wait(std::span<const shm::Doorbell> bells, Ready&& ready, Hopeless&& hopeless, Parked&& parked,
+            const shm::Deadline& deadline) {
     if (ready()) return true;
     if (strategy_ != Wait::park && spin(ready, hopeless, deadline)) return true;
     if (never_parks()) return ready();
@@ -49,7 +50,9 @@ class Waiter {
         shm::Doorbell::retract(bells);
         return true;
       }
+      parked(true);
       const bool rung = park(bells, deadline);
+      parked(false);
       if (ready()) return true;
       if (!rung) return false;
     }

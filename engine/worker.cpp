@@ -5,6 +5,8 @@
 #include <ranges>
 #include <typeinfo>
 
+#include "engine/fault.hpp"
+
 namespace weir::engine {
 
 Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
@@ -97,6 +99,25 @@ bool Worker::ready() {
   }
   return !missed &&
          (inlets_.empty() || std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }));
+}
+
+// What ready() looks at.
+bool Worker::mark_awaited() noexcept {
+  bool any = false;
+  const auto await = [&](auto* end) { any = end->awaited = true; };
+  const bool backlog = std::ranges::any_of(outlets_, [](const Outlet* outlet) { return outlet->has_backlog(); });
+  if (winding_up_ || backlog || lane_.shared())
+    for (Outlet* outlet : outlets_)
+      if (!outlet->has_room()) await(outlet);
+  if (any || winding_up_) return any;
+  for (Inlet* inlet : inlets_)
+    if (inlet->wanted && !inlet->drained()) await(inlet);
+  for (Outlet* outlet : outlets_)
+    if (outlet->wanted) await(outlet);
+  if (any) return true;
+  for (Inlet* inlet : inlets_)
+    if (!inlet->has_frame()) await(inlet);
+  return any;
 }
 
 Poll Worker::poll() {
@@ -282,12 +303,16 @@ bool Worker::settle() {
 }
 
 void Worker::terminate() noexcept {
+  step("end");
   for (Outlet* outlet : outlets_) outlet->close();
+  step("end.closed");
   for (Inlet* inlet : inlets_) inlet->leave();
+  step("end.left");
   context_.state_.reset();
   // SYNC worker.terminated (release): its queues are closed and its state is gone; pairs with Event::is_set.
   control_.terminated.store(1, std::memory_order_release);
   shm::futex_wake(control_.terminated, true, INT32_MAX);
+  step("end.told");
   lane_.bell_of(kMainLane).ring();
 }
 
@@ -297,6 +322,19 @@ void Worker::finish() noexcept {
   context_.finished_ = true;
   lane_.note_attention();
 }
+
+namespace {
+struct AwaitingAll {
+  explicit AwaitingAll(const std::vector<Inlet*>& all) : inlets(all) { mark(true); }
+  ~AwaitingAll() { mark(false); }
+  AwaitingAll(const AwaitingAll&) = delete;
+  AwaitingAll& operator=(const AwaitingAll&) = delete;
+  void mark(bool awaited) const noexcept {
+    for (Inlet* inlet : inlets) inlet->awaited = awaited;
+  }
+  const std::vector<Inlet*>& inlets;
+};
+}  // namespace
 
 template <class Ready>
 bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> timeout) {
@@ -312,6 +350,7 @@ bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> tim
   const auto leave = [&] { return stopped() || abandoned() || (spec_.is_source && lane_.end_of_stream_requested()); };
   for (const Inlet* inlet : inlets_)
     if (!inlet->has_frame()) inlet->refuse_too_much();
+  const AwaitingAll here(inlets_);
   lane_.wait([&] { return ready() || leave(); }, deadline);
   if (ready()) return true;
   lane_.note_timeout();

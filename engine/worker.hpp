@@ -30,6 +30,7 @@ class Worker final : public Task {
   bool ready() override;
   Poll poll() override;
   void abandon() noexcept override;
+  bool mark_awaited() noexcept override;
   [[nodiscard]] bool abandoned() const noexcept override;
   [[nodiscard]] bool is_worker() const noexcept override { return true; }
 

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "engine/fault.hpp"
 #include "engine/placement.hpp"
 #include "engine/run.hpp"
 #include "shm/pages.hpp"
@@ -68,6 +69,7 @@ void find_functions(LaneSpec& spec) {
 }
 
 void run_lane(Control& control) {
+  step("attach.control");
   LaneSpec spec = control.spec();
   ::prctl(PR_SET_NAME, ("weir:" + spec.name).substr(0, 15).c_str());
   take_place(spec);
@@ -76,6 +78,7 @@ void run_lane(Control& control) {
   load_modules(spec);
   find_functions(spec);
   Memory memory = Memory::attach(spec);
+  step("attach.memory");
   if (spec.lock_memory) {
     std::vector<const shm::Segment*> segments = memory.segments();
     segments.push_back(&control.segment());
@@ -83,8 +86,11 @@ void run_lane(Control& control) {
   }
   Lane lane(spec, memory, control);
   add_workers(lane, control, map_shared_blocks(spec, memory));
+  step("attach.lane");
   control.header().state.store(LaneState::attached, std::memory_order_relaxed);  // a figure for the start deadline
+  step("attached");
   Crew({&lane}).run();
+  step("end.exit");
 }
 
 [[noreturn]] void leave(int status) noexcept {
@@ -94,6 +100,7 @@ void run_lane(Control& control) {
 
 [[noreturn]] void work(int control_fd) {
   ::unsetenv(kWorkerVariable);
+  step("attach");
   ignore_signals();
   keep_stdio();
   Control control;

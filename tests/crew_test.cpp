@@ -227,7 +227,8 @@ TEST_F(Crews, NameOnlyTheOneThatIsStuckWhenStopped) {
   Parallelize parallelize(pipeline_, {.mode = Mode::thread, .threads = 1});
   parallelize.start();
   EXPECT_TRUE(eventually([&] { return parallelize.frames_so_far() > 100; }));
-  EXPECT_TRUE(parallelize.stop(std::chrono::milliseconds(300)));
+  (void)parallelize.stop(std::chrono::milliseconds(300));
+  EXPECT_THROW(parallelize.wait(), WorkerStuck);
   EXPECT_THAT(parallelize.report().errors, testing::ElementsAre(testing::HasSubstr("'blocker'")));
   EXPECT_EQ(states_alive, 0) << "the others have ended in order";
   {

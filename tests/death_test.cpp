@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -189,6 +190,36 @@ TEST_F(ProcessDeath, IsNoticedWhereTheHostIgnoresItsChildren) {
   ::sigaction(SIGCHLD, &before, nullptr);
   ASSERT_TRUE(error);
   EXPECT_EQ(error->element, "middle");
+}
+
+TEST_F(ProcessDeath, IsNoticedWhereADebuggerHoldsWhatIsLeft) {
+  Pipeline pipeline;
+  make_chain<IdleSource, Waiter, SummingSink>(pipeline, {.stage = "get"});
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  const auto words = share_words(parallelize);
+  const SinkResult zero{};
+  (void)parallelize.to_shm("result", std::as_bytes(std::span(&zero, 1)));
+  parallelize.start();
+  ASSERT_TRUE(eventually([&] { return word(words.bytes) != 0; }));
+  const pid_t victim = word(words.bytes);
+  const pid_t debugger = ::fork();
+  if (debugger == 0) {
+    word(words.bytes, 4) = ::ptrace(PTRACE_SEIZE, victim, nullptr, nullptr) == 0 ? 1 : -1;
+    for (;;) ::pause();
+  }
+  ASSERT_TRUE(eventually([&] { return word(words.bytes, 4) != 0; }));
+  const bool holds = word(words.bytes, 4) == 1;
+  ::kill(victim, SIGKILL);
+  const auto error = thrown<WorkerCrashed>([&] { parallelize.wait(); });
+  const char state = process_state(victim);
+  ::kill(debugger, SIGKILL);
+  ::waitpid(debugger, nullptr, 0);
+  EXPECT_TRUE(eventually([&] { return process_state(victim) == '\0'; })) << "it is collected once it can be";
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->element, "middle");
+  if (!holds) GTEST_SKIP() << "this system lets no process debug its sibling";
+  EXPECT_EQ(state, 'Z');
+  EXPECT_THAT(error->what(), testing::HasSubstr("a debugger holds it"));
 }
 
 TEST_F(ProcessDeath, OfOnePipelineLeavesAnotherAlone) {

@@ -72,7 +72,7 @@ TEST_P(Host, StopsARunFromACallback) {
   std::optional<Parallelize> parallelize(std::in_place, pipeline, options());
   std::optional<bool> ended;
   sink.on_frame([&](SinkPad&, Frame) {
-    if (!ended) ended = parallelize->stop();
+    if (!ended) ended = bool(parallelize->stop());
   });
   parallelize->start();
   parallelize->wait();

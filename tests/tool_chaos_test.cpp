@@ -27,7 +27,8 @@ TEST_F(Chaos, FindsNoDifferenceUnderKillsAndStops) {
   EXPECT_EQ(ended.err, "");
   EXPECT_THAT(ended.out, AllOf(ContainsRegex("seed +7\n"), ContainsRegex("kills +30 of 30\n"),
                                ContainsRegex("stops +5 of 5\n"), ContainsRegex("restarts +[1-9]"),
-                               ContainsRegex("death detected in +[0-9.]+ [^ ]+ \\(median\\)")));
+                               ContainsRegex("death detected in +[0-9.]+ [^ ]+ \\(median\\)"),
+                               ContainsRegex("neighbours woken in +[0-9.]+ [^ ]+ \\(median\\)")));
   const auto number_after = [&](const std::string& row) {
     return std::stoi(ended.out.substr(ended.out.find_first_of("0123456789", ended.out.find(row))));
   };

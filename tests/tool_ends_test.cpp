@@ -80,7 +80,14 @@ TEST_P(Interrupted, TwiceStops) {
   EXPECT_THAT(ended.out, HasSubstr("weir: interrupted; the run was stopped before its streams had ended"));
   const json report = json::parse(content(file));
   EXPECT_EQ(report["status"], "stopped");
-  EXPECT_TRUE(report["runs"][0]["balances"]);
+  const json& run = report["runs"][0];
+  EXPECT_TRUE(run["balances"]);
+  const json& stopped = run["stop"]["elements"];
+  ASSERT_EQ(stopped.size(), 3u);
+  EXPECT_EQ(stopped[1]["ending"], "stopped");
+  EXPECT_EQ(stopped[1]["discarded"], run["links"][0]["left"].get<int>() + run["links"][0]["dropped"].get<int>());
+  EXPECT_GT(stopped[1]["discarded"], 0);
+  EXPECT_THAT(ended.out, ContainsRegex("element +left +drained +discarded +stuck"));
 }
 
 INSTANTIATE_TEST_SUITE_P(InEveryMode, Interrupted, testing::Values("thread", "process"));

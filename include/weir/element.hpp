@@ -59,6 +59,12 @@ struct ElementOptions {
   std::optional<std::chrono::nanoseconds> stall_timeout = {};
 };
 
+/// What a pad needs before it gives frames.
+struct FrameNeed {
+  std::size_t first = 1;  ///< frames that each sink pad takes before the first comes
+  std::size_t each = 1;   ///< and more of them for each that follows
+};
+
 namespace engine {
 class Wiring;
 }
@@ -91,6 +97,10 @@ class WEIR_API Element {
   /// How many frames a second this pad gives in the long run, where that is known before the run. One that gives a
   /// frame for each that it takes overrides it with `return frame_rate_of_input();`.
   [[nodiscard]] virtual std::optional<double> frame_rate(const SourcePad& pad) const;
+  /// How many frames it takes before this pad gives one, where that is known before the run; here: nothing is known. A
+  /// worker that says it lets weir find queues that are too small where branches join (Explanation::warnings,
+  /// Deadlock). On the main lane each pad takes or gives one in a turn.
+  [[nodiscard]] virtual std::optional<FrameNeed> frames_needed(const SourcePad& pad) const;
   /// The class's name, for reports and pictures.
   [[nodiscard]] virtual std::string type_name() const;
 

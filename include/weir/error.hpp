@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -82,7 +84,7 @@ class WEIR_API WorkerCrashed : public Error {
   WorkerCrashed(std::string element_name, pid_t process, int exit_code, int signal_number);
   std::string element;  ///< names of the lane's elements, joined by ", "
   pid_t pid;
-  int exit_status;      ///< valid if signal is 0; -1 where the host reaped it (SIGCHLD ignored)
+  int exit_status;      ///< valid if signal is 0; -1 where it can't be read: the host reaps (SIGCHLD ignored), or a debugger holds it
   int signal;           ///< 0 if it exited
 };
 
@@ -90,6 +92,26 @@ class WEIR_API WorkerCrashed : public Error {
 class WEIR_API WorkerStuck : public Error {
  public:
   using Error::Error;
+};
+
+/// Nothing can get on: elements wait for each other in a circle, in which a queue is too small. Where a stream is split
+/// and joined again, the queue of one branch has to hold what the other takes before it gives.
+class WEIR_API Deadlock : public Error {
+ public:
+  /// An element that waits for another, on the queue between two pads.
+  struct Wait {
+    std::string element;
+    std::string source, sink;  ///< full names of the pads
+    bool for_room = false;     ///< the queue is full; else it is empty, and the element waits for a frame
+    std::size_t capacity = 0;  ///< of the queue, in frames
+  };
+  Deadlock(const std::string& what, std::vector<Wait> waits_in_circle, std::vector<Wait> other_waits,
+           std::string narrow_queue, std::optional<std::size_t> smallest_capacity);
+  std::vector<Wait> circle;  ///< each waits for the element of the next, the last for that of the first
+  std::vector<Wait> others;
+  std::string queue;         ///< the full one: the sink pad that it leads to
+  /// The smallest that opens the circle, where the elements have said what they need (Element::frames_needed).
+  std::optional<std::size_t> capacity;
 };
 
 /// Not an error: unwinds a worker's poll out of a queue wait when the run is stopped. Let it pass; what was

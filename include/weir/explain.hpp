@@ -34,6 +34,7 @@ struct LaneExplanation {
 struct Explanation {
   std::vector<LinkExplanation> links;
   std::vector<LaneExplanation> lanes;
+  std::vector<std::string> warnings;  ///< queues that can be seen to be too small
 };
 
 }  // namespace weir

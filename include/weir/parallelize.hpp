@@ -91,7 +91,7 @@ class WEIR_API Parallelize {
   [[nodiscard]] Explanation explain() const;
 
   /// Runs to the end of all streams, the main lane on this thread. Throws the first error: GraphError, StartError,
-  /// SpecError, PayloadError, WorkerError, WorkerCrashed, WorkerStuck; what else happened is in report().errors.
+  /// SpecError, PayloadError, WorkerError, WorkerCrashed, WorkerStuck, Deadlock; what else happened is in report().errors.
   void run();
   /// For embedding: starts the workers and a thread for the main lane, and returns. Throws GraphError, StartError.
   void start();
@@ -99,10 +99,13 @@ class WEIR_API Parallelize {
   void wait();
   /// The same, for at most `timeout`; false if it still runs.
   bool wait_for(std::chrono::nanoseconds timeout);
-  /// Ends everything without draining, and waits for it: workers leave after the poll they are in; those that do
-  /// not by the deadline are killed. From any thread. True if the run has ended.
-  bool stop(std::chrono::nanoseconds deadline);
-  bool stop() { return stop(options_.stop_timeout); }
+  /// Ends everything without draining, and waits for it, no longer than `deadline`: workers leave after the poll they
+  /// are in. Those that have not when a quarter of the time is left, at most 250 ms, are killed, and the rest is for
+  /// that. From any thread; in a callback on the main lane it does not wait. Says what became of each element; true if
+  /// the run has ended. What keeps it from ending then is an element on the main lane, or what the kernel has not torn
+  /// down yet: its end is still to be waited for.
+  StopReport stop(std::chrono::nanoseconds deadline);
+  StopReport stop() { return stop(options_.stop_timeout); }
   /// Turns into EOS at the sources; everything drains and wait() or run() returns. From any thread.
   void end_of_stream() noexcept;
   [[nodiscard]] bool running() const noexcept;

@@ -12,6 +12,7 @@
 
 #include "weir/element.hpp"
 #include "weir/export.hpp"
+#include "weir/stop_report.hpp"
 
 namespace weir {
 
@@ -56,6 +57,8 @@ struct RestartReport {
   int exit_status = 0;
   std::string error;    ///< the exception that left its poll, if it died of one
   double seconds = 0;   ///< from start()
+  /// When those that wait for it had been woken. What it had committed was done then.
+  std::chrono::steady_clock::time_point neighbours_woken{};
 };
 
 struct ElementReport {
@@ -96,6 +99,7 @@ struct Report {
   std::vector<ElementReport> elements;
   std::vector<LaneReport> lanes;
   std::optional<Bottleneck> bottleneck;  ///< nothing where no lane stood out
+  std::optional<StopReport> stop;    ///< nothing where the run came to its end unasked
   LatencyHistogram latency;          ///< source to sink; empty unless Options::measure_latency
   std::vector<std::string> warnings; ///< what was asked for and could not be had (HugePages::attempt)
   std::vector<std::string> errors;   ///< all of them; the first was thrown

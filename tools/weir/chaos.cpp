@@ -116,7 +116,7 @@ class Chaos {
       done_.kills += done.kills;
       done_.stops += done.stops;
       detected_.insert(detected_.end(), disturber.detected().begin(), disturber.detected().end());
-      judge(record, before);
+      judge(record, before, disturber.kills());
       refuse_to_idle(done);
     }
   }
@@ -127,11 +127,17 @@ class Chaos {
       errors_.push_back("three runs ended before anything could be done to them; give the pipeline more to do");
   }
 
-  void judge(const RunRecord& record, const Census& before) {
+  void judge(const RunRecord& record, const Census& before, const std::vector<Disturber::Kill>& kills) {
     const std::string run = "run " + std::to_string(runs_) + " (seed " + std::to_string(settings_.seed) + "): ";
     for (const std::string& error : record.errors) errors_.push_back(run + error);
     if (!record.report || record.interruption != Interruption::none) return;
-    for (const ElementReport& element : record.report->elements) restarts_ += element.restarts.size();
+    for (const ElementReport& element : record.report->elements)
+      for (const RestartReport& restart : element.restarts) {
+        ++restarts_;
+        const auto kill = std::ranges::find(kills, restart.pid, &Disturber::Kill::pid);
+        if (kill != kills.end())
+          woken_.push_back(std::chrono::duration<double>(restart.neighbours_woken - kill->time).count());
+      }
     balanced_ += record.report->balances();
     if (!record.report->balances()) errors_.push_back(run + "the ledger does not balance");
     bool same = record.report->frames == frames_;
@@ -200,11 +206,12 @@ class Chaos {
     table.add({"restarts", with_commas(restarts_)});
     table.add({"outputs identical", of(identical_, disturbed_runs_)});
     table.add({"ledgers balanced", of(balanced_, disturbed_runs_)});
-    if (!detected_.empty()) {
-      std::ranges::sort(detected_);
-      const auto last = static_cast<double>(detected_.size() - 1);
-      const auto at = [&](double q) { return time(detected_[static_cast<std::size_t>(q * last)]); };
-      table.add({"death detected in", at(0.5) + " (median), " + at(0.99) + " (p99), " + at(1) + " (longest)"});
+    for (auto& [what, times] : {std::pair("death detected in", &detected_), std::pair("neighbours woken in", &woken_)}) {
+      if (times->empty()) continue;
+      std::ranges::sort(*times);
+      const auto last = static_cast<double>(times->size() - 1);
+      const auto at = [&](double q) { return time((*times)[static_cast<std::size_t>(q * last)]); };
+      table.add({what, at(0.5) + " (median), " + at(0.99) + " (p99), " + at(1) + " (longest)"});
     }
     if (settings_.wanted.garbage != 0) {
       table.add({"garbage", of(done_.garbage, settings_.wanted.garbage)});
@@ -225,7 +232,8 @@ class Chaos {
   int idle_ = 0;  // runs in a row to which nothing was done
   double seconds_ = 0, longest_ = 0;
   Disturbances done_;
-  std::vector<double> detected_;
+  std::vector<double> detected_;  // from the kill until the process was collected
+  std::vector<double> woken_;     // until those that wait for it had been woken
   std::vector<std::string> errors_;
   bool differs_ = false, interrupted_ = false;
 };

@@ -137,7 +137,9 @@ void Disturber::kill(const WorkerProcess& worker) {
   const Handle process(worker.pid);
   if (!process.is_ours()) return;
   const Elapsed elapsed;
+  const auto now = std::chrono::steady_clock::now();
   if (!process.send(SIGKILL)) return;
+  kills_.push_back({worker.pid, now});
   ++done_.kills;
   while (process.is_ours() && elapsed.seconds() < 10) std::this_thread::sleep_for(std::chrono::microseconds(20));
   detected_.push_back(elapsed.seconds());

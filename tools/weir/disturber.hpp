@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -41,6 +42,11 @@ class Disturber {
   [[nodiscard]] const Disturbances& done() const noexcept { return done_; }
   /// From each SIGKILL until the pipeline had collected the process, in seconds.
   [[nodiscard]] const std::vector<double>& detected() const noexcept { return detected_; }
+  struct Kill {
+    pid_t pid;
+    std::chrono::steady_clock::time_point time;
+  };
+  [[nodiscard]] const std::vector<Kill>& kills() const noexcept { return kills_; }
 
  private:
   void disturb();
@@ -54,6 +60,7 @@ class Disturber {
   Disturbances wanted_, done_;
   std::vector<std::string> mortal_;
   std::vector<double> detected_;
+  std::vector<Kill> kills_;
   std::atomic<bool> finished_{false};
   std::thread thread_;  // the last: it uses the others
 };

@@ -49,7 +49,9 @@ std::string to_text(const Explanation& explanation) {
     lanes.add({lane.name, lane.runs_on, cpus_text(lane.cpus),
                lane.realtime == 0 ? "-" : std::to_string(lane.realtime), std::string(to_string(lane.wait)),
                fmt::format("{}", fmt::join(lane.elements, ", ")), lane.why});
-  return links.text() + "\n" + lanes.text();
+  std::string text = links.text() + "\n" + lanes.text();
+  for (const std::string& warning : explanation.warnings) text += "\nwarning: " + warning + "\n";
+  return text;
 }
 
 std::string to_json(const Explanation& explanation, const std::string& pipeline) {
@@ -58,7 +60,8 @@ std::string to_json(const Explanation& explanation, const std::string& pipeline)
                     {"weir_version", version_text()},
                     {"pipeline", pipeline},
                     {"links", ordered_json::array()},
-                    {"lanes", ordered_json::array()}};
+                    {"lanes", ordered_json::array()},
+                    {"warnings", explanation.warnings}};
   for (const LinkExplanation& link : explanation.links) json["links"].push_back(link_json(link));
   for (const LaneExplanation& lane : explanation.lanes) json["lanes"].push_back(lane_json(lane));
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";

@@ -133,10 +133,20 @@ ExitCode run_command(const Arguments& arguments) {
   return code;
 }
 
+/// Of queues that can be seen to be too small. What a mode rules out is told when it is asked for.
+std::vector<std::string> warnings_of(Pipeline& pipeline, const Description& description) {
+  try {
+    return Parallelize(pipeline, options_of(description)).explain().warnings;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 ExitCode check_command(const Arguments& arguments) {
   const Description description = read_description(arguments.pipeline, arguments.overrides);
-  (void)build_pipeline(description);
+  const std::unique_ptr<Pipeline> pipeline = build_pipeline(description);
   say(find_unusable_files(description), arguments.pipeline);
+  for (const std::string& warning : warnings_of(*pipeline, description)) say("warning: " + warning);
   return print("ok: " + counted(description.elements.size(), "element") + ", " +
                    counted(description.links.size(), "link") + "\n",
                kOk);

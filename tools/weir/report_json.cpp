@@ -66,6 +66,18 @@ ordered_json element_json(const ElementReport& element, const std::string& type)
           {"restarts", restarts_json(element.restarts)}};
 }
 
+ordered_json stop_json(const std::optional<StopReport>& stop) {
+  if (!stop) return nullptr;
+  ordered_json elements = ordered_json::array();
+  for (const ElementStop& element : stop->elements)
+    elements.push_back({{"name", element.element},
+                        {"ending", to_string(element.ending)},
+                        {"drained", element.drained},
+                        {"discarded", element.discarded},
+                        {"where", element.where.empty() ? ordered_json(nullptr) : ordered_json(element.where)}});
+  return {{"seconds", stop->seconds}, {"elements", elements}};
+}
+
 ordered_json run_json(const RunRecord& record, const std::unordered_map<std::string, std::string>& types) {
   ordered_json json{{"mode", to_string(record.mode)},
                     {"round", record.round},
@@ -82,6 +94,7 @@ ordered_json run_json(const RunRecord& record, const std::unordered_map<std::str
   json["balances"] = report.balances();
   json["bottleneck"] = bottleneck_json(report.bottleneck);
   json["warnings"] = report.warnings;
+  json["stop"] = stop_json(report.stop);
   for (const char* list : {"links", "elements", "lanes"}) json[list] = ordered_json::array();
   for (const LinkReport& link : report.links) json["links"].push_back(link_json(link));
   for (const ElementReport& element : report.elements) {

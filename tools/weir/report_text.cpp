@@ -64,6 +64,17 @@ std::string ledger_verdict(const Session& session) {
   return "LEDGER DOES NOT BALANCE: produced is not delivered + dropped + left on links marked '!'";
 }
 
+/// What became of each element after the end was asked for; nothing where nobody has.
+std::string stop_table(const Report& report) {
+  if (!report.stop) return {};
+  Table table({{"element"}, {"left"}, {"drained", Align::right}, {"discarded", Align::right}, {"stuck"}});
+  for (const ElementStop& stop : report.stop->elements)
+    table.add({stop.element, std::string(to_string(stop.ending)), with_commas(stop.drained),
+               with_commas(stop.discarded), stop.where.empty() ? "-" : stop.where});
+  return "\nit took " + with_unit(report.stop->seconds, scale_of_seconds(report.stop->seconds)) +
+         " to end once that was asked for\n" + table.text();
+}
+
 /// One line, or nothing where no lane stood out.
 std::string bottleneck_line(const Report& report) {
   if (!report.bottleneck) return {};
@@ -95,7 +106,7 @@ std::string single_report(const RunRecord& record) {
   std::string warnings;
   for (const std::string& warning : report.warnings) warnings += "warning: " + warning + "\n";
   return headline(record) + "\n" + warnings + "\n" + table.text() + "\n" + lanes_table(report) +
-         bottleneck_line(report) + "\n" + ledger_table(report);
+         bottleneck_line(report) + stop_table(report) + "\n" + ledger_table(report);
 }
 
 std::string outputs_text(const Session& session) {
