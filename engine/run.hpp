@@ -183,7 +183,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void tell_elements_of_the_end();
   void release_left_frames();
   void write_report();
-  void report_links();
+  void report_links();  // ledger.cpp
   void report_elements();
   void report_bottleneck();
 
