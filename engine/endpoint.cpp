@@ -178,14 +178,6 @@ void Inlet::leave() noexcept {
   if (!local_ || overflow_) ring_.leave(), producer_bell_.ring();
 }
 
-void Inlet::take_from(OverflowInlet& overflow) noexcept {
-  overflow_ = &overflow;
-  local_ = &overflow.hand;
-}
-
-bool Inlet::has_overflow() const noexcept { return overflow_->ring.has_any(); }
-bool Inlet::overflow_drained() const noexcept { return !local_->has_frame() && overflow_->ring.drained(); }
-
 std::size_t Inlet::size_approx() const noexcept {
   return overflow_ ? local_->size() + overflow_->ring.queued_approx() : local_ ? local_->size() : ring_.size_approx();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "engine/run.hpp"
@@ -56,6 +57,10 @@ void close_account_of_crashed(LinkReport& report) {
 void Run::report_links() {
   std::map<std::string, std::uint64_t> samples_of_source;
   const auto add = [&](LinkReport link, bool from_source) {
+    if (link.dropped_by_policy != 0)
+      report_.warnings.push_back("the link from '" + link.source + "' to '" + link.sink + "' has dropped " +
+                                 std::to_string(link.dropped_by_policy) + " of " + std::to_string(link.produced) +
+                                 " frames (overflow=" + std::string(to_string(link.overflow)) + ")");
     if (from_source)
       samples_of_source[link.source] = std::max(samples_of_source[link.source], link.samples + link.dropped_samples);
     report_.links.push_back(std::move(link));

@@ -88,6 +88,14 @@ void OverflowOutlet::put(const Descriptor& frame) noexcept {
 
 // --- Inlet
 
+void Inlet::take_from(OverflowInlet& overflow) noexcept {
+  overflow_ = &overflow;
+  local_ = &overflow.hand;
+}
+
+bool Inlet::has_overflow() const noexcept { return overflow_->ring.has_any(); }
+bool Inlet::overflow_drained() const noexcept { return !local_->has_frame() && overflow_->ring.drained(); }
+
 bool Inlet::take_overflow(Frame& frame) {
   Descriptor& d = FrameAccess::descriptor(frame);
   Descriptor gap{};

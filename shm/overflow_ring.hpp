@@ -65,6 +65,10 @@ struct Claim {
   }
 };
 
+/// How often a claim that has moved is looked at again: it moves once for each frame, unless the other side's process
+/// writes garbage, and that must not keep this one busy.
+inline constexpr unsigned kMostRounds = 1000;
+
 /// What is missing before a frame: gap frames, or all zero where nothing is.
 struct GapNotes {
   detail::Descriptor own;        ///< before the frame came
@@ -140,7 +144,7 @@ class OverflowWriter {
   /// consumer takes the frame meanwhile.
   template <class Add>
   bool displace(std::uint64_t keep, detail::Descriptor& frame, Add&& add) noexcept {
-    for (;;) {
+    for (unsigned round = 0; round < kMostRounds; ++round) {
       const Claim claim = view_.claim();
       const std::uint64_t front = claim.position_before(pos_);
       if (pos_ - front <= keep || pos_ - front > view_.slots()) return false;
@@ -160,6 +164,7 @@ class OverflowWriter {
       view_.header().displaced.store(++displaced_, std::memory_order_relaxed);
       return true;
     }
+    return false;
   }
   /// A frame was dropped before it had a position: it counts from here on, whoever dies.
   void count_refused() noexcept { view_.header().refused.store(++refused_, std::memory_order_relaxed); }
@@ -194,17 +199,20 @@ class OverflowReader {
 
   /// A frame is there to be taken, or the note at the end.
   [[nodiscard]] bool has_any() const noexcept {
-    for (Claim claim = view_.claim();;) {
+    Claim claim = view_.claim();
+    for (unsigned round = 0; round < kMostRounds; ++round) {
       const std::uint64_t front = claim.position_after(taken_);
       if (view_.is_readable(front)) return true;
       const Claim again = view_.claim();
       if (again.word == claim.word) return has_last_note(front);
       claim = again;  // the front was displaced meanwhile
     }
+    return false;
   }
   /// Takes the frame at the front, and the note of what is missing before it. False: there is none.
   bool take(detail::Descriptor& frame, detail::Descriptor& note, std::uint64_t samples_so_far) noexcept {
-    for (Claim claim = view_.claim();;) {
+    Claim claim = view_.claim();
+    for (unsigned round = 0; round < kMostRounds; ++round) {
       const std::uint64_t front = claim.position_after(taken_);
       if (!view_.is_readable(front)) {
         const Claim again = view_.claim();
@@ -228,6 +236,7 @@ class OverflowReader {
       view_.header().ring.head.store(taken_, std::memory_order_release);
       return true;
     }
+    return false;
   }
   /// Takes the note that the producer has left at the end, once everything else is taken.
   bool take_last_note(detail::Descriptor& note) noexcept {

@@ -283,12 +283,32 @@ TEST_P(Links, TellOfWhatWasDroppedLastAlsoWithoutAnEndOfStream) {
 class Deaths : public Links {};
 INSTANTIATE_TEST_SUITE_P(OfWorkers, Deaths, testing::Values(Place{"processes", Mode::process, false}), name_of_place);
 
-TEST_P(Deaths, OfTheConsumerLeaveTheLedgerWhole) {
+TEST_P(Deaths, OfTheConsumerLoseWhatWaitsForIt) {
+  for (const auto& [overflow, taken] : {std::pair{Overflow::drop_oldest, 4u}, std::pair{Overflow::drop_newest, 5u}}) {
+    SCOPED_TRACE(to_string(overflow));
+    Pipeline pipeline;
+    auto& source = pipeline.emplace<Giver>(place("source", {}, {"out"}, 100, {{"count", 100}}));
+    auto& sink = pipeline.emplace<Taker>(place("sink", {"in"}, {}, 8, {{"opens", 100}, {"dies", 5}}));
+    pipeline.link(source.src("out"), sink.snk("in"), {.overflow = overflow});
+    Parallelize parallelize(pipeline, options());
+    (void)share_words(parallelize);
+    (void)parallelize.to_shm("log", std::vector<std::byte>(sizeof(Log)));
+    EXPECT_TRUE(thrown<WorkerCrashed>([&] { parallelize.run(); }));
+    const LinkReport& link = link_to(parallelize.report(), "sink:snk:in");
+    EXPECT_TRUE(link.balances());
+    EXPECT_EQ(link.delivered, taken) << "the five that it saw, less the gap";
+    EXPECT_EQ(link.dropped_by_policy, 92u);
+    EXPECT_GE(link.lost, 8 - taken) << "and the end of the stream, if it came to that";
+    EXPECT_EQ(link.left, 0u);
+  }
+}
+
+TEST_P(Deaths, OfTheConsumerLeaveTheLedgerWholeWhileFramesAreDropped) {
   for (const Overflow overflow : {Overflow::drop_oldest, Overflow::drop_newest, Overflow::latest}) {
     SCOPED_TRACE(to_string(overflow));
     Pipeline pipeline;
     auto& source = pipeline.emplace<Giver>(place("source", {}, {"out"}, 100, {{"count", kEndless}}));
-    auto& sink = pipeline.emplace<Taker>(place("sink", {"in"}, {}, 4, {{"opens", 100}, {"dies", 5}}));
+    auto& sink = pipeline.emplace<Taker>(place("sink", {"in"}, {}, 4, {{"opens", 100}, {"dies", 50}}));
     pipeline.link(source.src("out"), sink.snk("in"), {.overflow = overflow});
     Parallelize parallelize(pipeline, options());
     (void)share_words(parallelize);
@@ -298,9 +318,8 @@ TEST_P(Deaths, OfTheConsumerLeaveTheLedgerWhole) {
     const auto frames = static_cast<std::uint64_t>(std::ranges::count(seen, 0, &Seen::missing));
     const LinkReport& link = link_to(parallelize.report(), "sink:snk:in");
     EXPECT_TRUE(link.balances());
-    EXPECT_EQ(link.delivered, frames);
-    EXPECT_GE(link.lost, 1u) << "what it would have had next";
-    EXPECT_EQ(link.left, 0u);
+    EXPECT_GE(link.delivered, frames);
+    EXPECT_LE(link.delivered, frames + 1) << "it may have had one in its hand, behind a gap";
     EXPECT_GT(link.dropped_by_policy, 0u);
   }
 }

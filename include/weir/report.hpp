@@ -103,7 +103,7 @@ struct Report {
   std::vector<LaneReport> lanes;
   std::optional<Bottleneck> bottleneck;  ///< nothing where no lane stood out
   LatencyHistogram latency;          ///< source to sink; empty unless Options::measure_latency
-  std::vector<std::string> warnings; ///< what was asked for and could not be had (HugePages::attempt)
+  std::vector<std::string> warnings; ///< what could not be had (HugePages::attempt), and links that dropped frames
   std::vector<std::string> errors;   ///< all of them; the first was thrown
   [[nodiscard]] bool balances() const noexcept {
     for (const auto& link : links)
