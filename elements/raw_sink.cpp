@@ -1,12 +1,17 @@
 // raw_sink: bare numbers, in the machine's byte order, to a file, a pipe or the standard output.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "elements/files.hpp"
 #include "elements/parameters.hpp"
+#include "elements/samples.hpp"
 #include "weir/weir.hpp"
 
 namespace weir::elements {
@@ -25,15 +30,29 @@ class Writer {
                         "what comes before",
                         type_, type_name(frame.type())));
       const auto bytes = frame.bytes();
+      if (frame.count() != 0) item_bytes_ = bytes.size() / frame.count();
+      write_zeros(std::exchange(missing_, 0) * item_bytes_, ctx);
       if (!frame.is_gap())
         file_.write(bytes, ctx);
       else
-        file_.write(std::vector<std::byte>(bytes.size()), ctx);  // of the same length, and nothing in it
+        write_zeros(bytes.size(), ctx);  // of the same length, and nothing in it
+    } else if (frame.is_gap()) {
+      missing_ += frame.length().value_or(0) * channels_of(frame);
     }
-    if (frame.eos()) file_.commit();
+    if (!frame.eos()) return;
+    write_zeros(missing_ * item_bytes_, ctx);
+    file_.commit();
   }
 
  private:
+  void write_zeros(std::uint64_t bytes, WorkerContext& ctx) {
+    static constexpr std::array<std::byte, 4096> kZeros{};
+    for (; bytes > 0; bytes -= std::min<std::uint64_t>(bytes, kZeros.size()))
+      file_.write(std::span(kZeros).first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kZeros.size()))), ctx);
+  }
+
+  std::uint64_t missing_ = 0;     // items of gaps without data since the last data
+  std::uint64_t item_bytes_ = 0;  // of what comes here; 0: nothing has come yet
   OutputFile file_;
   std::string type_;
 };

@@ -120,16 +120,16 @@ class Writer {
   ~Writer() { sound_.reset(); }  // completes the header while the file is open
 
   void take(const Frame& frame) {
+    const auto length = frame.length();
     if (!frame.is_gap()) {
       const auto samples = samples_of(frame);
       if (!samples.empty()) {
-        open(frame);
-        if (gap_) write_silence(frame.time() - *std::exchange(gap_, {}));
+        begin(frame);
         write(samples);
       }
-    } else if (frame.has_data()) {
-      open(frame);
-      write_silence(static_cast<std::int64_t>(instants_of(frame)));
+    } else if (length && (frame.has_data() || frame.rate() != 0)) {
+      begin(frame);
+      write_silence(static_cast<std::int64_t>(*length));
     } else if (!gap_) {
       gap_ = frame.time();  // what comes next tells how long it was
     }
@@ -138,6 +138,11 @@ class Writer {
 
  private:
   void open(const Frame& frame);
+  /// Before what a frame has, or stands for: a gap of unknown length ends where it begins.
+  void begin(const Frame& frame) {
+    open(frame);
+    if (gap_) write_silence(frame.time() - *std::exchange(gap_, {}));
+  }
   void write(std::span<const float> samples);
   void write_silence(std::int64_t instants);
   void finish(const Frame& last);

@@ -46,6 +46,7 @@ struct LinkCounters {
   std::atomic<std::uint64_t> dropped{0};  ///< put after the consumer had ended
   std::atomic<std::uint64_t> full{0};     ///< waits of the producer's lane that found it full
   std::atomic<std::uint64_t> empty{0};    ///< waits of the consumer's lane that found it empty
+  std::atomic<std::uint64_t> gaps{0};     ///< taken in place of frames that an overflow policy has dropped
   std::atomic<std::uint64_t> left{0};     ///< of a queue inside the lane: still in it; of a ring: taken, but for nobody
   // While the lane is parked (ControlHeader::sleep): whether this is what it waits for.
   std::atomic<std::uint32_t> awaits_frame{0};

@@ -28,6 +28,8 @@ Pad::Pad(Element& element, std::string_view kind, std::string pad_name, std::siz
       name_(element.name() + ":" + std::string(kind) + ":" + pad_name_),
       index_(index) {}
 
+Overflow SinkPad::overflow() const noexcept { return overflow_.value_or(element().options().overflow); }
+
 namespace {
 
 void check_pad_names(const ElementOptions& options, const std::vector<std::string>& pads, const char* kind) {

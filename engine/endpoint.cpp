@@ -8,6 +8,7 @@
 #include "engine/fault.hpp"
 #include "engine/journal.hpp"
 #include "engine/lane.hpp"
+#include "engine/overflow.hpp"
 
 namespace weir::engine {
 
@@ -135,6 +136,7 @@ void Inlet::import(Descriptor& d) {
 }
 
 bool Inlet::discard() {
+  if (overflow_ && !local_->has_frame()) return discard_overflow();
   Frame frame;
   if (local_) {
     if (!local_->has_frame()) return false;
@@ -175,13 +177,17 @@ void Inlet::refuse_too_much() const {
 }
 
 void Inlet::refuse_broken() const {
-  if (!local_ && ring_.is_broken()) throw_broken(*end_, "its producer");
+  if (overflow_ ? overflow_->ring.is_broken() : !local_ && ring_.is_broken()) throw_broken(*end_, "its producer");
 }
 
 void Inlet::leave() noexcept {
   publish_counters();
   if (local_) local_->leave();
-  else ring_.leave(), producer_bell_.ring();
+  if (!local_ || overflow_) ring_.leave(), producer_bell_.ring();
+}
+
+std::size_t Inlet::size_approx() const noexcept {
+  return overflow_ ? local_->size() + overflow_->ring.queued_approx() : local_ ? local_->size() : ring_.size_approx();
 }
 
 void Inlet::publish_counters() noexcept {
@@ -189,6 +195,7 @@ void Inlet::publish_counters() noexcept {
   counters_->samples.store(tally_.samples(), std::memory_order_relaxed);
   counters_->empty.store(waits_, std::memory_order_relaxed);
   counters_->left.store(discarded_ + (local_ ? local_->size() : 0), std::memory_order_relaxed);
+  if (overflow_) counters_->gaps.store(overflow_->gaps, std::memory_order_relaxed);
 }
 
 // --- Outlet
@@ -206,12 +213,14 @@ Outlet::Outlet(Lane& lane, std::uint64_t& progress, std::vector<Link> links, std
   for (const Link& link : links_) {
     all_local_ &= link.local != nullptr;
     any_crossing_ |= link.end->crosses_process;
+    any_overflow_ |= link.overflow != nullptr;
   }
   find_everyday();
 }
 
 void Outlet::find_everyday() noexcept {
-  const bool unusual = (held_ && at_step) || measure_ || eos_put_ || closed_ || !backlog_.empty() || (only_ && only_->gone());
+  const bool unusual = (held_ && at_step) || any_overflow_ || measure_ || eos_put_ || closed_ || !backlog_.empty() ||
+                       (only_ && only_->gone());
   everyday_ = unusual || !only_ ? nullptr : only_->local ? &only_->local->to() : &only_->ring.at();
 }
 
@@ -254,6 +263,9 @@ void Outlet::put_any(Frame&& frame) {
     frame = Frame();
     return;
   }
+  if (any_overflow_)
+    for (const Link& link : links_)
+      if (link.overflow && !link.gone()) link.overflow->refuse_full(FrameAccess::descriptor(frame));
   Frame changed;  // what goes on the links that can't take the frame as it is
   if (FrameAccess::descriptor(frame).kind >= Payload::block && !all_local_)
     for (Link& link : links_) {
@@ -298,10 +310,22 @@ void Outlet::mark(Frame& frame, Link& link) {
   d.block.ref = *marked;
 }
 
-void Outlet::put_in_ring(Link& link, const Descriptor& frame) const noexcept {
+void Outlet::put_in_ring(Link& link, const Descriptor& frame) noexcept {
+  if (link.overflow) {
+    link.overflow->put(frame);
+    link.consumer_bell.ring();
+    if (link.overflow->is_full()) note_overfull();
+    return;
+  }
   if (held_) step("put");
   link.ring.put(frame);
   if (!held_) link.consumer_bell.ring();
+}
+
+// Others of the lane, who may take something, get their turn before the next frame.
+void Outlet::note_overfull() noexcept {
+  overfull = true;
+  lane_->note_attention();
 }
 
 void Outlet::resume(const OutletRecord& record, std::span<const LinkRecord> links) noexcept {
@@ -344,6 +368,11 @@ void Outlet::put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata
   }
   if (link.end->marks) mark(frame, link);
   Descriptor& d = FrameAccess::descriptor(frame);
+  if (link.overflow && !link.overflow->admit(d)) {
+    frame = Frame();
+    note_overfull();
+    return;
+  }
   if (link.local) {
     link.local->put(std::move(frame));
     return;
@@ -396,15 +425,22 @@ void Outlet::close() noexcept {
   everyday_ = nullptr;
   publish_counters();
   for (Link& link : links_) {
-    if (link.local) link.local->close();
-    else link.ring.close(), link.consumer_bell.ring();
+    if (link.local) {
+      link.local->close();
+      continue;
+    }
+    if (link.overflow) link.overflow->close();
+    else link.ring.close();
+    link.consumer_bell.ring();
   }
 }
 
 void Outlet::publish_counters() noexcept {
   for (Link& link : links_) {
-    link.counters->produced.store((link.local ? link.local->produced() : link.ring.produced()) + link.dropped,
-                                  std::memory_order_relaxed);
+    const std::uint64_t put = link.overflow ? link.overflow->produced()
+                              : link.local  ? link.local->produced()
+                                            : link.ring.produced();
+    link.counters->produced.store(put + link.dropped, std::memory_order_relaxed);
     link.counters->dropped.store(link.dropped, std::memory_order_relaxed);
     link.counters->full.store(link.waits, std::memory_order_relaxed);
     link.counters->copies.store(link.copies, std::memory_order_relaxed);

@@ -25,6 +25,8 @@
 namespace weir::engine {
 
 class Lane;
+class OverflowInlet;
+class OverflowOutlet;
 class Task;
 struct InletRecord;
 struct OutletRecord;
@@ -120,6 +122,8 @@ class Inlet {
         from_(local ? &local->from() : &ring_.at()), producer_bell_(producer_bell), arenas_(&arenas), meter_(meter) {}
   Inlet(const Inlet&) = delete;
   Inlet& operator=(const Inlet&) = delete;
+  /// Of a link with an overflow policy: what was taken from there lies in its hand, which stands for a local queue.
+  void take_from(OverflowInlet& overflow) noexcept;
 
   /// The next frame if it is plain and of the shape of the one before, so that nothing has to be looked at; else null.
   [[nodiscard]] const detail::Descriptor* everyday() const noexcept {
@@ -144,6 +148,7 @@ class Inlet {
     }
     detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
     if (local_) {
+      if (overflow_ && !local_->has_frame()) return take_overflow(frame);
       local_->take(frame);
     } else {
       const bool due = ring_.take(d);
@@ -157,14 +162,16 @@ class Inlet {
   }
   /// Takes a frame that nobody asked for any more; it counts as left, not as delivered.
   bool discard();
-  [[nodiscard]] bool has_frame() const noexcept { return local_ ? local_->has_frame() : ring_.has_frame(); }
+  [[nodiscard]] bool has_frame() const noexcept {
+    return local_ ? local_->has_frame() || (overflow_ && has_overflow()) : ring_.has_frame();
+  }
   /// Nothing will ever come any more: EOS was taken, or the producer has ended. An element may say more to its
   /// worker after EOS, as long as it has not shut it down.
   [[nodiscard]] bool drained() const noexcept { return (at_eos_ && !end_->by_hand) || closed(); }
   [[nodiscard]] bool fed_by_hand() const noexcept { return end_->by_hand; }
   /// The producer has ended without EOS on a link that needs it: it failed, and the run is about to stop.
   [[nodiscard]] bool broken() const noexcept { return !at_eos_ && !end_->by_hand && closed(); }
-  [[nodiscard]] std::size_t size_approx() const noexcept { return local_ ? local_->size() : ring_.size_approx(); }
+  [[nodiscard]] std::size_t size_approx() const noexcept;
   [[nodiscard]] std::size_t limit() const noexcept { return local_ ? local_->limit() : ring_.limit(); }
   /// Gives taken slots back, so that a producer that waits for room goes on.
   void release() noexcept {
@@ -192,7 +199,7 @@ class Inlet {
   }
   void publish_counters() noexcept;
 
-  [[nodiscard]] bool is_local() const noexcept { return local_ != nullptr; }
+  [[nodiscard]] bool is_local() const noexcept { return end_->inside_lane(); }
   [[nodiscard]] std::uint64_t taken() const noexcept { return tally_.frames(); }
   [[nodiscard]] bool at_eos() const noexcept { return at_eos_; }
   [[nodiscard]] const std::string& pad() const noexcept { return end_->sink; }
@@ -207,7 +214,13 @@ class Inlet {
   bool for_source = false;    ///< a source worker's commands: a request to end the stream ends its waits
 
  private:
-  [[nodiscard]] bool closed() const noexcept { return local_ ? local_->drained() : ring_.drained(); }
+  [[nodiscard]] bool closed() const noexcept {
+    return local_ ? (overflow_ ? overflow_drained() : local_->drained()) : ring_.drained();
+  }
+  [[nodiscard]] bool has_overflow() const noexcept;
+  [[nodiscard]] bool overflow_drained() const noexcept;
+  bool take_overflow(Frame& frame);
+  bool discard_overflow();
   void import(detail::Descriptor& frame);
   void note_eos() noexcept;
   void account(const detail::Descriptor& d);
@@ -218,6 +231,7 @@ class Inlet {
   shm::RingReader ring_;
   LocalQueue* local_;
   shm::SlotReader* from_;  // of either
+  OverflowInlet* overflow_ = nullptr;  // of a link with a policy; then local_ is its hand
   shm::Doorbell producer_bell_;
   const shm::ArenaTable* arenas_;
   SinkMeter meter_;
@@ -236,6 +250,7 @@ class Outlet {
     shm::RingWriter ring;
     LocalQueue* local;
     shm::Doorbell consumer_bell;
+    OverflowOutlet* overflow = nullptr;  // of a link with a policy; then of `ring` only consumer_gone() means something
     std::uint64_t committed = 0;  // position one past what the consumer may see; of a lane that keeps a journal
     std::uint64_t copies = 0;
     std::uint64_t dropped = 0;  // put after the consumer had ended
@@ -335,6 +350,7 @@ class Outlet {
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
   std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
   std::uint32_t* origin = nullptr;  ///< of the last frame that its element took, for frames that have none
+  bool overfull = false;      ///< a link that never waits has no more room: its consumer should have a turn
   bool wanted = false;        ///< the last poll found it full
   bool awaited = false;       ///< the lane waits for room here
   bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
@@ -343,7 +359,8 @@ class Outlet {
  private:
   void put_any(Frame&& frame);
   void put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata);
-  void put_in_ring(Link& link, const detail::Descriptor& frame) const noexcept;
+  void put_in_ring(Link& link, const detail::Descriptor& frame) noexcept;
+  void note_overfull() noexcept;
   static void mark(Frame& frame, Link& link);
   [[noreturn]] void throw_after_eos() const;
   void find_everyday() noexcept;
@@ -370,7 +387,7 @@ class Outlet {
   std::deque<Frame> backlog_;
   std::uint64_t given_ = 0;
   bool from_source_, measure_;
-  bool all_local_ = true, any_crossing_ = false;
+  bool all_local_ = true, any_crossing_ = false, any_overflow_ = false;
   bool eos_put_ = false, eos_queued_ = false, closed_ = false;
   bool held_ = false;
 };

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/memory.hpp"
 #include "engine/wait_graph.hpp"
-#include "shm/ring.hpp"
 
 namespace weir::engine {
 
@@ -27,7 +27,8 @@ class Explainer {
  private:
   [[nodiscard]] LinkExplanation of(const PlannedLink& link) const {
     LinkExplanation text{link.source, link.sink, std::string(kind_of(plan_, link)), link.capacity};
-    if (!link.inside_lane()) text.ring_bytes = shm::ring_bytes(link.capacity);
+    if (link.has_ring()) text.ring_bytes = ring_bytes_of(link.capacity, link.overflow);
+    text.overflow = link.overflow;
     text.wait = plan_.lanes[link.consumer_lane].wait;
     text.why = link.inside_lane() ? why_inside(link) : why_across(link);
     return text;

@@ -187,11 +187,13 @@ Poll Island::poll() {
 bool Island::turn_repeatedly() {
   burst_.begin();
   unsigned n = 0;
+  for (Outlet* outlet : outlets_) outlet->overfull = false;
+  const auto overfull = [&] { return std::ranges::any_of(outlets_, [](const Outlet* outlet) { return outlet->overfull; }); };
   try {
     do {
       turn();
       ending_ = gave_all();
-    } while (!ending_ && ++n < burst_.polls() && !lane_.stopping() && can_turn());
+    } while (!ending_ && ++n < burst_.polls() && !lane_.stopping() && !overfull() && can_turn());
   } catch (const Interrupted&) {
     return false;
   }

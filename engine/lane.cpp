@@ -20,7 +20,7 @@ Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
   for (std::uint32_t lane : spec.arenas) arenas_.set(lane, memory.arenas.at(lane));
   if (spec.journal) journal_ = std::make_unique<Journal>(spec, memory, arena_);
   for (const LinkEnd& end : spec.ends)
-    local_of_end_.push_back(end.produces && end.consumes ? &locals_.emplace_back(end.capacity) : nullptr);
+    local_of_end_.push_back(!end.has_ring() ? &locals_.emplace_back(end.capacity) : nullptr);
 }
 
 Lane::~Lane() = default;
@@ -43,8 +43,11 @@ Inlet& Lane::add_inlet(std::uint32_t link) {
   if (!local_of_end_[i]) ring = shm::RingReader(memory_.ring(end), end.capacity);
   SinkMeter meter;
   if (end.to_sink) meter = {&control_.header(), spec_.measure_latency};
-  return inlets_.emplace_back(*this, progress_, end, control_.counters(i), ring, local_of_end_[i], bell_of(end.peer_lane), arenas_,
-                              meter);
+  Inlet& inlet = inlets_.emplace_back(*this, progress_, end, control_.counters(i), ring, local_of_end_[i],
+                                      bell_of(end.peer_lane), arenas_, meter);
+  if (end.overflow != Overflow::block)
+    inlet.take_from(overflow_inlets_.emplace_back(end, memory_.overflow_ring(end)));
+  return inlet;
 }
 
 Outlet& Lane::add_outlet(const std::vector<std::uint32_t>& links, const std::string& pad, bool from_source) {
@@ -56,6 +59,8 @@ Outlet& Lane::add_outlet(const std::vector<std::uint32_t>& links, const std::str
     if (!local_of_end_[i]) ring = shm::RingWriter(memory_.ring(end), end.capacity);
     const shm::Doorbell bell = local_of_end_[i] ? shm::Doorbell{} : bell_of(end.peer_lane);
     ends.push_back({&end, &control_.counters(i), ring, local_of_end_[i], bell});
+    if (end.overflow != Overflow::block)
+      ends.back().overflow = &overflow_outlets_.emplace_back(end, memory_.overflow_ring(end), arenas_);
   }
   return outlets_.emplace_back(*this, progress_, std::move(ends), pad, arenas_, from_source,
                                from_source && spec_.measure_latency);

@@ -17,6 +17,7 @@
 #include "engine/endpoint.hpp"
 #include "engine/journal.hpp"
 #include "engine/memory.hpp"
+#include "engine/overflow.hpp"
 #include "engine/waiter.hpp"
 #include "shm/arena.hpp"
 #include "shm/doorbell.hpp"
@@ -216,6 +217,8 @@ class Lane {
   std::unique_ptr<Journal> journal_;
   std::deque<LocalQueue> locals_;                   // deques: what tasks point to never moves
   std::vector<LocalQueue*> local_of_end_;           // by index in spec_.ends; null: a ring
+  std::deque<OverflowInlet> overflow_inlets_;
+  std::deque<OverflowOutlet> overflow_outlets_;
   std::deque<Inlet> inlets_;
   std::deque<Outlet> outlets_;
   std::vector<std::unique_ptr<Task>> tasks_;

@@ -51,7 +51,7 @@ void archive(Archive& wire, T& value) {
   } else if constexpr (std::is_same_v<T, LinkEnd>) {
     wire(value.link), wire(value.produces), wire(value.consumes), wire(value.crosses_process), wire(value.capacity);
     wire(value.peer_lane), wire(value.source), wire(value.sink), wire(value.from_source), wire(value.to_sink);
-    wire(value.by_hand), wire(value.marks);
+    wire(value.by_hand), wire(value.marks), wire(value.overflow);
   } else if constexpr (std::is_same_v<T, WorkerSpec>) {
     wire(value.element), wire(value.worker_name), wire(value.is_source);
     archive(wire, value.sink_pads), archive(wire, value.source_pads);
@@ -89,6 +89,8 @@ LaneSpec LaneSpec::decode(std::span<const std::byte> bytes) {
     if (spec.mode > Mode::process || spec.barrier > shm::Barrier::global || spec.wait > Wait::park ||
         spec.arena_pages > shm::PageKind::reserved)
       throw Error("it has a mode, barrier, wait or kind of page that does not exist");
+    if (std::ranges::any_of(spec.ends, [](const LinkEnd& end) { return end.overflow > Overflow::fail; }))
+      throw Error("it has an overflow that does not exist");
     if (!(spec.spin_share >= 0 && spec.spin_share <= 1)) throw Error("it spins for more time than there is");
   } catch (const Error& error) {
     throw StartError(std::string("the control block's description of the lane can't be read: ") + error.what());

@@ -14,6 +14,7 @@
 #include "shm/segment.hpp"
 #include "weir/dict.hpp"
 #include "weir/element.hpp"
+#include "weir/overflow.hpp"
 #include "weir/parallelize.hpp"
 #include "weir/worker.hpp"
 
@@ -35,6 +36,10 @@ struct LinkEnd {
   bool from_source = false;  ///< the producing pad is a source element's: frames are numbered and stamped
   bool marks = false;        ///< the consumer's lane keeps a journal: it holds blocks by marks
   bool to_sink = false;      ///< the consuming pad is a sink element's: frames are counted and timed
+  Overflow overflow = Overflow::block;
+  [[nodiscard]] bool inside_lane() const noexcept { return produces && consumes; }
+  /// Whether its frames lie in a segment, and not in a queue that is the lane's own.
+  [[nodiscard]] bool has_ring() const noexcept { return !inside_lane() || overflow != Overflow::block; }
 };
 
 struct WorkerSpec {

@@ -17,7 +17,7 @@ void for_each_segment(const LaneSpec& spec, Bell&& bell, Ring&& ring, Arena&& ar
   bell(spec.lane);
   for (std::uint32_t lane : spec.neighbours) bell(lane);
   for (const LinkEnd& end : spec.ends)
-    if (!(end.produces && end.consumes)) ring(end);
+    if (end.has_ring()) ring(end);
   for (std::uint32_t lane : spec.arenas) arena(lane);
   if (spec.journal) journal(spec.lane);
   for (std::size_t i = 0; i < spec.shared_blocks.size(); ++i) block(i);
@@ -39,7 +39,7 @@ Memory Memory::attach(const LaneSpec& spec) {
   };
   for_each_segment(
       spec, [&](std::uint32_t lane) { memory.bells[lane] = next(sizeof(shm::Bell), "bell"); },
-      [&](const LinkEnd& end) { memory.rings[end.link] = next(shm::ring_bytes(end.capacity), "ring of " + end.sink); },
+      [&](const LinkEnd& end) { memory.rings[end.link] = next(ring_bytes_of(end.capacity, end.overflow), "ring of " + end.sink); },
       [&](std::uint32_t lane) { memory.arenas[lane] = attach_arena(spec, lane, ++fd); },
       [&](std::uint32_t lane) { memory.journals[lane] = next(JournalView::bytes(spec), "journal"); },
       [&](std::size_t i) {
@@ -72,12 +72,33 @@ std::vector<const shm::Segment*> Memory::segments() const {
 
 shm::Bell* Memory::bell(std::uint32_t lane) const { return bells.at(lane).at<shm::Bell>(0); }
 
-shm::RingHeader* Memory::ring(const LinkEnd& end) const {
-  const shm::Segment& segment = rings.at(end.link);
-  shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size(), end.capacity);
+namespace {
+template <class Header>
+Header* checked(Header* header, const LinkEnd& end) {
   if (!header) throw StartError("the queue from '" + end.source + "' to '" + end.sink +
                      "' holds no ring of this layout: one of the two has written over it");
   return header;
+}
+}  // namespace
+
+shm::RingHeader* Memory::ring(const LinkEnd& end) const {
+  if (end.overflow != Overflow::block) return &overflow_ring(end)->ring;
+  const shm::Segment& segment = rings.at(end.link);
+  return checked(shm::attach_ring(segment.data(), segment.size(), end.capacity), end);
+}
+
+shm::OverflowHeader* Memory::overflow_ring(const LinkEnd& end) const {
+  const shm::Segment& segment = rings.at(end.link);
+  return checked(shm::attach_overflow_ring(segment.data(), segment.size(), end.capacity), end);
+}
+
+std::size_t ring_bytes_of(std::size_t capacity, Overflow overflow) noexcept {
+  return overflow == Overflow::block ? shm::ring_bytes(capacity) : shm::overflow_bytes(capacity);
+}
+
+void create_ring_of(std::byte* memory, std::size_t capacity, Overflow overflow) noexcept {
+  if (overflow == Overflow::block) shm::create_ring(memory, capacity);
+  else shm::create_overflow_ring(memory, capacity);
 }
 
 }  // namespace weir::engine

@@ -9,6 +9,7 @@
 
 #include "engine/lane_spec.hpp"
 #include "shm/arena.hpp"
+#include "shm/overflow_ring.hpp"
 #include "shm/ring.hpp"
 #include "shm/segment.hpp"
 
@@ -39,6 +40,12 @@ class Memory {
   [[nodiscard]] shm::Bell* bell(std::uint32_t lane) const;
   /// The header of the link's ring. Throws StartError if the segment holds none of the link's capacity.
   [[nodiscard]] shm::RingHeader* ring(const LinkEnd& end) const;
+  /// The same of a link with an overflow policy.
+  [[nodiscard]] shm::OverflowHeader* overflow_ring(const LinkEnd& end) const;
 };
+
+/// Of the ring of a link, and an empty one in such memory.
+[[nodiscard]] std::size_t ring_bytes_of(std::size_t capacity, Overflow overflow) noexcept;
+void create_ring_of(std::byte* memory, std::size_t capacity, Overflow overflow) noexcept;
 
 }  // namespace weir::engine

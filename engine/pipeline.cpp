@@ -53,7 +53,7 @@ bool Pipeline::reaches(const Element& from, const Element& to) const {
   return false;
 }
 
-void Pipeline::link(SourcePad& source, SinkPad& sink) {
+void Pipeline::link(SourcePad& source, SinkPad& sink, const LinkOptions& options) {
   for (const Element* end : {&source.element(), &sink.element()})
     if (std::ranges::none_of(elements_, [&](const auto& e) { return e.get() == end; }))
       throw GraphError("can't link '" + source.name() + "' to '" + sink.name() + "': element '" + end->name() +
@@ -65,6 +65,7 @@ void Pipeline::link(SourcePad& source, SinkPad& sink) {
     throw GraphError("can't link '" + source.name() + "' to '" + sink.name() +
                      "': that closes a cycle; frames flow one way only");
   sink.source_ = &source;
+  sink.overflow_ = options.overflow;
   source.sinks_.push_back(&sink);
 }
 
@@ -77,9 +78,10 @@ auto& pad_named(Pads& pads, std::string_view full, const char* kind) {
 }
 }  // namespace
 
-void Pipeline::link(std::string_view source, std::string_view sink) {
+void Pipeline::link(std::string_view source, std::string_view sink, const LinkOptions& options) {
   const auto element_of = [&](std::string_view full) -> Element& { return (*this)[full.substr(0, full.find(':'))]; };
-  link(pad_named(element_of(source).source_pads_, source, "source"), pad_named(element_of(sink).sink_pads_, sink, "sink"));
+  link(pad_named(element_of(source).source_pads_, source, "source"), pad_named(element_of(sink).sink_pads_, sink, "sink"),
+       options);
 }
 
 void Pipeline::connect(Element& source, Element& sink, const std::map<std::string, std::string>& link_map) {

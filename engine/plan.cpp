@@ -172,6 +172,7 @@ class Planner {
       end.source = link.source;
       end.sink = link.sink;
       end.by_hand = link.by_hand;
+      end.overflow = link.overflow;
       end.from_source = link.from_source;
       end.to_sink = link.to_sink;
       end.crosses_process = !link.inside_lane() && (plan_.lanes[link.producer_lane].mode == Mode::process ||
@@ -220,6 +221,7 @@ class Planner {
         link.consumer_lane = to.main_sinks ? kMainLane : to.lane;
         link.from_source = from.element->sink_pads().empty();
         link.to_sink = to.element->source_pads().empty();
+        link.overflow = pad.overflow();
         const std::uint32_t number = add_link(std::move(link));
         if (!from.main_sources) worker_spec(from).outlets[source.index()].push_back(number);
         else links_from_[&source].push_back(number);
@@ -239,8 +241,8 @@ class Planner {
         throw GraphError("element '" + e.name() + "': queue_time= can't be kept, as it puts frames into its worker's " +
                          "queues by hand; say how many frames they hold (queue_maxsize, queue=) instead");
       const auto capacity = static_cast<std::uint32_t>(e.options().queue_maxsize);
-      const auto to_worker = [&](const std::string& pad) {
-        return add_link({e.name() + ":in_queue:" + pad, e.name() + ":worker:" + pad, capacity, kMainLane, n.lane, false, false, true});
+      const auto to_worker = [&](const std::string& pad, Overflow overflow = Overflow::block) {
+        return add_link({e.name() + ":in_queue:" + pad, e.name() + ":worker:" + pad, capacity, kMainLane, n.lane, false, false, true, overflow});
       };
       const auto from_worker = [&](const std::string& pad) {
         return add_link({e.name() + ":worker:" + pad, e.name() + ":out_queue:" + pad, capacity, n.lane, kMainLane, false, false, true});
@@ -248,7 +250,7 @@ class Planner {
       const bool takes_part = n.on_main();
       if (n.main_sinks)
         for (SinkPad& pad : e.sink_pads())
-          worker.element_outlets.push_back(worker_spec(n).inlets[pad.index()] = to_worker(pad.pad_name()));
+          worker.element_outlets.push_back(worker_spec(n).inlets[pad.index()] = to_worker(pad.pad_name(), pad.overflow()));
       if (n.main_sources)
         for (SourcePad& pad : e.source_pads()) {
           worker.element_inlets.push_back(from_worker(pad.pad_name()));

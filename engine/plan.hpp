@@ -22,7 +22,10 @@ struct PlannedLink {
   std::uint32_t producer_lane = kNone, consumer_lane = kNone;
   bool from_source = false, to_sink = false;
   bool by_hand = false;  ///< between an element and its worker
+  Overflow overflow = Overflow::block;
   [[nodiscard]] bool inside_lane() const noexcept { return producer_lane == consumer_lane; }
+  /// As LinkEnd::has_ring.
+  [[nodiscard]] bool has_ring() const noexcept { return !inside_lane() || overflow != Overflow::block; }
 };
 
 /// What the main lane does with a pad in a turn. Frames are handed on through numbered places.

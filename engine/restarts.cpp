@@ -39,6 +39,17 @@ void check_process(const Plan& plan, const Element& element, const LaneSpec& lan
     throw StartError(who + ", but shares its process with other workers; leave its lane= out");
 }
 
+// What a policy has dropped, or a neighbour has displaced, can't be undone with the poll that had put or taken it.
+void refuse_overflow(const Plan& plan, const PlannedLink& link) {
+  if (link.overflow == Overflow::block) return;
+  for (const std::uint32_t lane : {link.producer_lane, link.consumer_lane})
+    if (plan.lanes[lane].journal)
+      throw StartError("the worker of '" + plan.lanes[lane].workers.front().element +
+                       "' has restart=, but the link from '" + link.source + "' to '" + link.sink + "' has overflow=" +
+                       std::string(to_string(link.overflow)) +
+                       ": what is dropped can't be taken back when the worker dies; leave one of the two out");
+}
+
 template <std::size_t N>
 std::string_view text(const char (&field)[N]) noexcept {
   return {field, ::strnlen(field, N)};
@@ -74,6 +85,7 @@ void plan_restarts(Plan& plan) {
     lane.journal = true;
     lane.state_limit = kStateBytes;
   }
+  for (const PlannedLink& link : plan.links) refuse_overflow(plan, link);
   for (LaneSpec& lane : plan.lanes)
     for (LinkEnd& end : lane.ends)
       end.marks = end.produces && end.peer_lane != kNone && plan.lanes[end.peer_lane].journal;

@@ -204,11 +204,13 @@ class Run : public std::enable_shared_from_this<Run> {
   void tell_elements_of_the_end();
   void release_left_frames();
   void write_report();
+  void report_elements();
+  void report_bottleneck();
+
+  // what became of the frames of each link (ledger.cpp)
   [[nodiscard]] const LinkCounters& counters_of(std::uint32_t link, std::uint32_t lane) const;
   [[nodiscard]] LinkReport link_report(std::uint32_t number) const;
   void report_links();
-  void report_elements();
-  void report_bottleneck();
 
   Pipeline& pipeline_;
   Options options_;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/bottleneck.hpp"
+#include "engine/overflow.hpp"
 #include "engine/run.hpp"
 
 namespace weir::engine {
@@ -53,6 +54,15 @@ void Run::release_left_frames() {
       continue;
     const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
                          plan_.lanes[link.consumer_lane].mode == Mode::process;
+    if (link.overflow != Overflow::block) {
+      shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+      if (!header) continue;
+      const shm::OverflowView view(header, link.capacity);
+      const shm::OverflowAccount account = shm::account_of(view);
+      for (std::uint64_t pos = account.front; pos != account.put; ++pos)
+        (void)take_back(view.slot(pos), arenas, crosses);
+      continue;
+    }
     shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size(), link.capacity);
     if (!header) continue;  // scribbled over; the memory goes as a whole
     auto* slots = reinterpret_cast<shm::Slot*>(header + 1);
@@ -60,20 +70,7 @@ void Run::release_left_frames() {
     // SYNC ring.release (acquire): pairs with the consumer's last release
     std::uint64_t pos = header->head.load(std::memory_order_acquire);
     if (end - pos > link.capacity) continue;
-    for (; pos != end; ++pos) {
-      Frame frame;
-      detail::Descriptor d = slots[pos & (shm::ring_slots(link.capacity) - 1)];
-      d.home = 0;
-      if (crosses && (d.flags & detail::kMetadata)) {
-        if (auto* block = arenas.resolve(d.metadata, 0)) detail::drop_share(block, d.metadata);
-      }
-      if (crosses) d.metadata = 0, d.flags = 0;
-      if (d.kind == detail::Payload::block)
-        d.home = reinterpret_cast<std::uintptr_t>(
-            arenas.resolve(d.block.ref, std::uint64_t{d.block.count} * d.block.item_bytes));
-      else if (d.kind > detail::Payload::block && !crosses) d.home = d.block.ref;
-      detail::FrameAccess::descriptor(frame) = d;
-    }
+    for (; pos != end; ++pos) (void)take_back(slots[pos & (shm::ring_slots(link.capacity) - 1)], arenas, crosses);
   }
 }
 
@@ -104,63 +101,6 @@ void Run::write_report() {
   report_bottleneck();
   std::scoped_lock lock(mutex_);
   if (ending_ns_ != 0) report_.stop = stop_report(true, report_.links);
-}
-
-const LinkCounters& Run::counters_of(std::uint32_t link, std::uint32_t lane) const {
-  const auto& ends = plan_.lanes[lane].ends;
-  const auto it = std::ranges::find(ends, link, &LinkEnd::link);
-  return controls_[lane].counters(static_cast<std::size_t>(it - ends.begin()));
-}
-
-// What its two lanes and its ring say; while lanes run, what they have said.
-LinkReport Run::link_report(std::uint32_t number) const {
-  const PlannedLink& link = plan_.links[number];
-  const auto ended_well = [&](std::uint32_t lane) {
-    return controls_[lane].header().state.load(std::memory_order_acquire) >= LaneState::ended;  // SYNC lane.state (acquire)
-  };
-  const LinkCounters& out = counters_of(number, link.producer_lane);
-  const LinkCounters& in = counters_of(number, link.consumer_lane);
-  LinkReport report{link.source, link.sink, std::string(kind_of(plan_, link)), link.capacity};
-  report.produced = out.produced.load(std::memory_order_relaxed);
-  report.delivered = in.delivered.load(std::memory_order_relaxed);
-  report.samples = in.samples.load(std::memory_order_relaxed);
-  report.payload_copies = out.copies.load(std::memory_order_relaxed);
-  report.dropped = out.dropped.load(std::memory_order_relaxed);
-  report.left = in.left.load(std::memory_order_relaxed);
-  report.full = out.full.load(std::memory_order_relaxed);
-  report.empty = in.empty.load(std::memory_order_relaxed);
-  if (link.inside_lane()) return report;
-  // A lane that was killed left no figures: the ring itself tells.
-  const shm::Segment& segment = memory_->rings.at(number);
-  const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size(), link.capacity);
-  if (!ring) return report;  // scribbled over: the lanes' own figures are all there is
-  const std::uint64_t put = shm::frames_put(*ring, link.capacity);
-  const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
-  report.left += put - std::min(put, head);
-  if (!ended_well(link.producer_lane)) report.produced = put + report.dropped;
-  if (!ended_well(link.consumer_lane)) {
-    report.delivered = head;
-    report.left = put - std::min(put, head);
-    report.samples = ring->samples.load(std::memory_order_relaxed);
-  }
-  return report;
-}
-
-void Run::report_links() {
-  std::map<std::string, std::uint64_t> samples_of_source;
-  const auto add = [&](LinkReport link, bool from_source) {
-    if (from_source) samples_of_source[link.source] = std::max(samples_of_source[link.source], link.samples);
-    report_.links.push_back(std::move(link));
-  };
-  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) add(link_report(i), plan_.links[i].from_source);
-  for (const Island* island : islands_)
-    for (const PadCounter& counter : island->counters()) {
-      LinkReport report{counter.source->name(), counter.sink->name(), "main lane"};
-      report.produced = report.delivered = counter.frames;
-      report.samples = counter.samples;
-      add(std::move(report), counter.source->element().sink_pads().empty());
-    }
-  for (const auto& [source, samples] : samples_of_source) report_.samples += samples;
 }
 
 void Run::report_elements() {

@@ -212,9 +212,9 @@ void Run::make_memory() {
   }
   for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
     const PlannedLink& link = plan_.links[i];
-    if (link.inside_lane()) continue;
-    auto ring = shm::Segment::create(sharing, shm::ring_bytes(link.capacity), "ring");
-    shm::create_ring(ring.data(), link.capacity);
+    if (!link.has_ring()) continue;
+    auto ring = shm::Segment::create(sharing, ring_bytes_of(link.capacity, link.overflow), "ring");
+    create_ring_of(ring.data(), link.capacity, link.overflow);
     memory_->rings[i] = std::move(ring);
   }
   lanes_.resize(plan_.lanes.size());

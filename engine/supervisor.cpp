@@ -352,8 +352,12 @@ const LinkEnd* Run::left_open(std::uint32_t lane) const {
   const auto ends_with_eos = [&](const LinkEnd& end) {
     const shm::RingHeader& ring = ring_of(end);
     const std::uint64_t closed = ring.closed_at.load(std::memory_order_relaxed);
+    if (closed == 0) return false;
+    if (end.overflow != Overflow::block)
+      return (shm::OverflowView(memory_->rings.at(end.link).at<shm::OverflowHeader>(0), end.capacity)
+                  .slot(closed - 1).flags & detail::kEos) != 0;
     const auto* slots = reinterpret_cast<const shm::Slot*>(&ring + 1);
-    return closed != 0 && (slots[(closed - 1) & (shm::ring_slots(end.capacity) - 1)].flags & detail::kEos) != 0;
+    return (slots[(closed - 1) & (shm::ring_slots(end.capacity) - 1)].flags & detail::kEos) != 0;
   };
   bool excused = stopping_.load(std::memory_order_acquire);  // SYNC run.stopping (acquire): pairs with request_stop
   for (const LinkEnd& end : plan_.lanes[lane].ends) {

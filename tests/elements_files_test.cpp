@@ -140,6 +140,28 @@ TEST_P(ElementFiles, WavSinkFillsGapsWithSilence) {
   EXPECT_TRUE(same_bytes(written, expected));
 }
 
+TEST_P(ElementFiles, SinksWriteAsMuchAsAGapSaysIsMissing) {
+  const auto samples = noise(200);
+  const FrameOptions options{.rate = 48'000, .channels = 2};
+  const auto frames = [&] {
+    FrameOptions last = options;
+    last.eos = true;
+    return std::vector<Frame>{Frame::gap_of(50, options, 2), Frame::copy_of<float>(samples, options),
+                              Frame::gap_of(5'000, last)};
+  };
+  Graph sound, numbers;
+  sound.chain({"wav_sink subtype=float path=" + (dir_ / "b.wav")}, &sound.source(frames()));
+  sound.run(GetParam());
+  numbers.chain({"raw_sink path=" + (dir_ / "b.raw")}, &numbers.source(frames()));
+  numbers.run(GetParam());
+  std::vector<float> expected(2 * 5'150);
+  std::copy(samples.begin(), samples.end(), expected.begin() + 100);
+  EXPECT_TRUE(same_bytes(read_sound(dir_ / "b.wav").samples, expected));
+  const auto bytes = read_text(dir_ / "b.raw");
+  ASSERT_EQ(bytes.size(), expected.size() * sizeof(float));
+  EXPECT_EQ(std::memcmp(bytes.data(), expected.data(), bytes.size()), 0);
+}
+
 TEST_P(ElementFiles, AFileThatIsReplacedKeepsItsPermissionsAndItsLink) {
   write_sound(dir_ / "a.wav", {noise(100)});
   write_text(dir_ / "old.wav", "old");

@@ -52,6 +52,7 @@ TEST_F(Explained, LinksSayWhatTheyAreAndWhy) {
   EXPECT_EQ(to_a.capacity, 7u);
   EXPECT_GE(to_a.ring_bytes, 8 * 64u);
   EXPECT_EQ(to_a.wait, Wait::park);
+  EXPECT_EQ(to_a.overflow, Overflow::block);
   EXPECT_EQ(to_a.why, "mode=thread: the main lane to worker thread 1");
   if (shm::Doorbell::can_park_on_several()) {
     EXPECT_EQ(link_to("b:snk:in", {.mode = Mode::thread, .threads = 1}).why,

@@ -202,15 +202,32 @@ TEST(Settings, NameTheSamplesOfRawStreamsInEveryNotation) {
 TEST(Settings, OfEveryElementSayWhereItsWorkerRuns) {
   const auto pipeline =
       build_pipeline(parse_text("t_source ! t_worker mode=thread queue=7 lane=3 wait=yield cpu=0,2-3 "
-                                "queue_time=1.5ms"));
+                                "queue_time=1.5ms overflow=latest"));
   const ElementOptions& options = worker_of(*pipeline).options();
   EXPECT_EQ(options.mode, Mode::thread);
   EXPECT_EQ(options.queue_maxsize, 7u);
   EXPECT_EQ(options.lane, 3u);
+  EXPECT_EQ(options.overflow, Overflow::latest);
   EXPECT_EQ(options.wait, Wait::yield);
   EXPECT_EQ(options.queue_time, std::chrono::microseconds(1500));
   EXPECT_EQ(options.cpu, (Cpus{0, 2, 3}));
   EXPECT_FALSE(options.worker_argdict.contains("mode"));
+}
+
+TEST(Settings, OfALinkSayWhatBecomesOfFramesThatFindNoRoom) {
+  const auto link = [](const std::string& setting) {
+    return "[[element]]\ntype = 't_source'\n[[element]]\ntype = 't_worker'\noverflow = 'fail'\n"
+           "[[link]]\nfrom = 't_source0'\nto = 't_worker0'\n" + setting;
+  };
+  const auto overflow = [&](const std::string& setting) {
+    const auto pipeline = build_pipeline(parse_toml(link(setting), "p.toml"));
+    return worker_of(*pipeline).sink_pads().front().overflow();
+  };
+  EXPECT_EQ(overflow(""), Overflow::fail) << "as the element says";
+  EXPECT_EQ(overflow("overflow = 'drop_oldest'"), Overflow::drop_oldest);
+  EXPECT_THROW(overflow("overflow = 'drop'"), PipelineProblems);
+  EXPECT_THAT(problems("t_source ! t_worker overflow=drop"),
+              ElementsAre(HasSubstr("it takes one of block, drop_oldest, drop_newest, latest, fail")));
 }
 
 TEST(Settings, OfThePipelineMayBeAboutItsPayloads) {

@@ -20,6 +20,7 @@
 #include "weir/dict.hpp"
 #include "weir/export.hpp"
 #include "weir/frame.hpp"
+#include "weir/overflow.hpp"
 #include "weir/pad.hpp"
 #include "weir/placement.hpp"
 #include "weir/restart.hpp"
@@ -43,6 +44,7 @@ struct ElementOptions {
   std::size_t queue_maxsize = 100;            ///< frames that each of its queues holds at most
   /// Instead: as many frames as come in that time, where Element::frame_rate knows; else the start fails.
   std::optional<std::chrono::nanoseconds> queue_time = {};
+  Overflow overflow = Overflow::block;        ///< what finds no room in the queues of its sink pads; LinkOptions for one
   Dict worker_argdict = {};                   ///< what the worker is told
   std::optional<std::size_t> lane = {};       ///< workers of one mode with the same number share a lane
   // Of its worker's lane. Workers that share one have to agree; the main lane has Options::main_cpu and the like.

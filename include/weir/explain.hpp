@@ -7,6 +7,7 @@
 
 #include "weir/element.hpp"
 #include "weir/export.hpp"
+#include "weir/overflow.hpp"
 #include "weir/placement.hpp"
 
 namespace weir {
@@ -19,6 +20,7 @@ struct LinkExplanation {
   std::size_t ring_bytes = 0;  ///< of memory that the ring takes; 0 where there is none
   Wait wait = Wait::adaptive;  ///< how the side that takes from it waits
   std::string why;
+  Overflow overflow = Overflow::block;  ///< what becomes of frames that find it full
 };
 
 struct LaneExplanation {

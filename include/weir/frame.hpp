@@ -188,6 +188,13 @@ class WEIR_API Frame {
   /// A frame without data.
   [[nodiscard]] static Frame end_of_stream() { return Frame(FrameOptions{.eos = true}); }
   [[nodiscard]] static Frame gap(std::int64_t time = 0) { return Frame(FrameOptions{.gap = true, .time = time}); }
+  /// A gap that says how many items per channel are missing, and how many frames they were.
+  [[nodiscard]] static Frame gap_of(std::uint64_t length, const FrameOptions& options = {}, std::uint64_t frames = 1) {
+    Frame gap(options);
+    gap.d_.flags |= detail::kGap | detail::kGapExtent | detail::kGapLength;
+    gap.d_.gap = {length, frames};
+    return gap;
+  }
   /// The engine's.
   explicit Frame(const detail::PlainDescriptor& plain) noexcept {
     detail::DescriptorCopy::plain(d_, plain.from, plain.shape);
@@ -222,6 +229,11 @@ class WEIR_API Frame {
     if (is_block()) return (d_.flags & detail::kEncoded) ? 1 : d_.block.count;
     return has_data() ? 1 : 0;
   }
+
+  /// Items per channel: of its payload, or that a gap stands for. Nothing for a gap that does not say.
+  [[nodiscard]] std::optional<std::uint64_t> length() const noexcept;
+  /// How many frames a gap stands for; 0 if it is none.
+  [[nodiscard]] std::uint64_t missing() const noexcept;
 
   /// The items, to read. Throws PayloadError if they are not of type T. Empty without data.
   template <Crossable T>

@@ -2,12 +2,14 @@
 // between. Owned by their element; linked by Pipeline.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "weir/export.hpp"
 #include "weir/frame.hpp"
+#include "weir/overflow.hpp"
 
 namespace weir {
 
@@ -59,10 +61,13 @@ class WEIR_API SinkPad final : public Pad {
   /// The pad that it takes frames from; null if not linked.
   [[nodiscard]] SourcePad* source() const noexcept { return source_; }
   [[nodiscard]] bool is_linked() const noexcept { return source_ != nullptr; }
+  /// What becomes of frames that find its queue full: as its link says, else as its element does.
+  [[nodiscard]] Overflow overflow() const noexcept;
 
  private:
   friend class Pipeline;
   SourcePad* source_ = nullptr;
+  std::optional<Overflow> overflow_;
 };
 
 class WEIR_API InternalPad final : public Pad {

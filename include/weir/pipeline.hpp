@@ -28,6 +28,11 @@ void add_static_pads(ElementOptions& options);
 [[noreturn]] WEIR_API void throw_static_pads(const ElementOptions& options, std::string_view kind);
 }  // namespace detail
 
+/// What can be said of a single link.
+struct LinkOptions {
+  std::optional<Overflow> overflow = {};  ///< what finds no room; else what the sink pad's element says
+};
+
 class WEIR_API Pipeline {
  public:
   Pipeline();
@@ -65,9 +70,9 @@ class WEIR_API Pipeline {
 
   /// Links two pads. A source pad may feed many sink pads; a sink pad has one source. Throws GraphError if the
   /// sink pad is linked already, a pad is of another pipeline, or the link closes a cycle.
-  void link(SourcePad& source, SinkPad& sink);
+  void link(SourcePad& source, SinkPad& sink, const LinkOptions& options = {});
   /// By full names, "numbers:src:out" and "square:snk:in".
-  void link(std::string_view source, std::string_view sink);
+  void link(std::string_view source, std::string_view sink, const LinkOptions& options = {});
   /// Links all pads of two elements: by the map (sink pad → source pad) if given, else equal names, else the only
   /// source pad to every sink pad, else the only free sink pad. Throws GraphError if that is ambiguous.
   void connect(Element& source, Element& sink, const std::map<std::string, std::string>& link_map = {});

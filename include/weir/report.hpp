@@ -12,6 +12,7 @@
 
 #include "weir/element.hpp"
 #include "weir/export.hpp"
+#include "weir/overflow.hpp"
 #include "weir/stop_report.hpp"
 
 namespace weir {
@@ -33,21 +34,26 @@ class WEIR_API LatencyHistogram {
   std::uint64_t total_ = 0;
 };
 
-/// What became of the frames of one link: produced = delivered + dropped + left.
+/// What became of the frames of one link: produced = delivered + dropped by policy + dropped + left + lost.
 struct LinkReport {
   std::string source;  ///< full names of the two pads
   std::string sink;
   std::string kind;    ///< "main lane", "same lane", "thread ring", "process ring"
   std::size_t capacity = 0;
+  Overflow overflow = Overflow::block;
   std::uint64_t produced = 0;
   std::uint64_t delivered = 0;
-  std::uint64_t dropped = 0;
+  std::uint64_t dropped_by_policy = 0;  ///< as `overflow` says, when there was no room
+  std::uint64_t dropped = 0;        ///< put when the consumer had ended, or not put any more when the producer had
   std::uint64_t left = 0;           ///< still queued when the run ended
+  std::uint64_t lost = 0;           ///< queued for, or taken by, a worker whose process then crashed or was killed
+  std::uint64_t gaps = 0;           ///< gaps that were delivered beside, in place of what was dropped by policy
+  std::uint64_t dropped_samples = 0;  ///< items per channel that were dropped by policy
   std::uint64_t samples = 0;        ///< items per channel that were delivered
   std::uint64_t payload_copies = 0; ///< frames whose payload had to be copied to cross
   std::uint64_t full = 0;           ///< times that the producer's lane waited and this had no room
   std::uint64_t empty = 0;          ///< times that the consumer's lane waited and this had no frame
-  [[nodiscard]] bool balances() const noexcept { return produced == delivered + dropped + left; }
+  [[nodiscard]] bool balances() const noexcept { return produced == delivered + dropped_by_policy + dropped + left + lost; }
 };
 
 /// A worker's process that died, and in whose place another was started.
@@ -101,7 +107,7 @@ struct Report {
   std::optional<Bottleneck> bottleneck;  ///< nothing where no lane stood out
   std::optional<StopReport> stop;    ///< nothing where the run came to its end unasked
   LatencyHistogram latency;          ///< source to sink; empty unless Options::measure_latency
-  std::vector<std::string> warnings; ///< what was asked for and could not be had (HugePages::attempt)
+  std::vector<std::string> warnings; ///< what could not be had (HugePages::attempt), and links that dropped frames
   std::vector<std::string> errors;   ///< all of them; the first was thrown
   [[nodiscard]] bool balances() const noexcept {
     for (const auto& link : links)

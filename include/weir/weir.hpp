@@ -11,6 +11,7 @@
 #include "weir/frame.hpp"
 #include "weir/groups.hpp"
 #include "weir/memory_options.hpp"
+#include "weir/overflow.hpp"
 #include "weir/pad.hpp"
 #include "weir/parallelize.hpp"
 #include "weir/pipeline.hpp"

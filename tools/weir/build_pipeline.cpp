@@ -70,7 +70,7 @@ std::unique_ptr<Pipeline> build_pipeline(const Description& description) {
   for (const Edge& edge : graph.edges) {
     Element& from = (*pipeline)[graph.nodes[edge.from].element->name];
     Element& to = (*pipeline)[graph.nodes[edge.to].element->name];
-    pipeline->link(from.src(edge.source_pad), to.snk(edge.sink_pad));
+    pipeline->link(from.src(edge.source_pad), to.snk(edge.sink_pad), edge.options);
   }
   pipeline->check();
   return pipeline;

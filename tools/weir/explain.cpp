@@ -23,6 +23,7 @@ ordered_json link_json(const LinkExplanation& link) {
           {"kind", link.kind},
           {"capacity", link.capacity},
           {"ring_bytes", link.ring_bytes},
+          {"overflow", to_string(link.overflow)},
           {"wait", to_string(link.wait)},
           {"why", link.why}};
 }
@@ -40,10 +41,12 @@ ordered_json lane_json(const LaneExplanation& lane) {
 }  // namespace
 
 std::string to_text(const Explanation& explanation) {
-  Table links({{"link"}, {"by"}, {"frames", Align::right}, {"bytes", Align::right}, {"wait"}, {"why"}});
+  Table links({{"link"}, {"by"}, {"frames", Align::right}, {"bytes", Align::right}, {"overflow"}, {"wait"}, {"why"}});
   for (const LinkExplanation& link : explanation.links)
     links.add({link.source + " > " + link.sink, link.kind, number_or_dash(link.capacity),
-               number_or_dash(link.ring_bytes), std::string(to_string(link.wait)), link.why});
+               number_or_dash(link.ring_bytes),
+               link.capacity == 0 ? "-" : std::string(to_string(link.overflow)), std::string(to_string(link.wait)),
+               link.why});
   Table lanes({{"lane"}, {"runs on"}, {"CPUs"}, {"priority", Align::right}, {"wait"}, {"elements"}, {"why"}});
   for (const LaneExplanation& lane : explanation.lanes)
     lanes.add({lane.name, lane.runs_on, cpus_text(lane.cpus),

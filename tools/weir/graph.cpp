@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tools/weir/description_parts.hpp"
+#include "tools/weir/settings.hpp"
 #include "tools/weir/suggest.hpp"
 
 namespace weir::tool {
@@ -61,12 +62,15 @@ class GraphMaker {
 
   /// Its source pad. Nothing where an end is of an unknown type: what may be wrong there follows from that.
   std::optional<Edge> begin_edge(const LinkDescription& link) {
-    if (!link.settings.empty()) {
-      problems_.emplace_back(link.settings[0].where, "a link has no parameter " +
-                                                         shown_text(link.settings[0].name) +
-                                                         "; set queue= at the element that it leads to");
-    }
     Edge edge{.from = index_.at(link.source.element), .to = index_.at(link.sink.element)};
+    for (const Setting& setting : link.settings) {
+      if (setting.name != "overflow")
+        problems_.emplace_back(setting.where, "a link has no parameter " + shown_text(setting.name) +
+                                                  " but overflow; set queue= at the element that it leads to");
+      else if (!(edge.options.overflow = overflow_from(setting.text)))
+        problems_.emplace_back(setting.where, "overflow is " + shown_text(setting.text) + "; it has to be " +
+                                                  listed(overflow_names()));
+    }
     Node& node = graph_.nodes[edge.from];
     if (node.type == nullptr) return give_up(edge, link);
     edge.source_pad = link.source.pad;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <weir/pipeline.hpp>
 #include <weir/registry.hpp>
 
 #include "tools/weir/description.hpp"
@@ -24,6 +25,7 @@ struct Edge {
   std::string source_pad;
   std::size_t to = 0;
   std::string sink_pad;
+  LinkOptions options = {};
 };
 
 struct Graph {

@@ -50,18 +50,22 @@ std::string ledger_table(const Report& report) {
                {"by"},
                {"produced", Align::right},
                {"delivered", Align::right},
+               {"by policy", Align::right},
                {"dropped", Align::right},
-               {"left", Align::right}});
+               {"left", Align::right},
+               {"lost", Align::right}});
   for (const LinkReport& link : report.links)
     table.add({link.source + " > " + link.sink, link.kind, with_commas(link.produced),
-               with_commas(link.delivered), with_commas(link.dropped),
-               with_commas(link.left) + (link.balances() ? "" : " !")});
+               with_commas(link.delivered),
+               with_commas(link.dropped_by_policy), with_commas(link.dropped), with_commas(link.left),
+               with_commas(link.lost) + (link.balances() ? "" : " !")});
   return table.text();
 }
 
 std::string ledger_verdict(const Session& session) {
-  if (session.balances()) return "ledger balances: produced = delivered + dropped + left, on every link";
-  return "LEDGER DOES NOT BALANCE: produced is not delivered + dropped + left on links marked '!'";
+  const std::string sum = "delivered + dropped by policy + dropped + left + lost";
+  if (session.balances()) return "ledger balances: produced = " + sum + ", on every link";
+  return "LEDGER DOES NOT BALANCE: produced is not " + sum + " on links marked '!'";
 }
 
 /// What became of each element after the end was asked for; nothing where nobody has.

@@ -56,6 +56,7 @@ void put_common(ElementOptions& options, const std::string& name, const weir::Va
   if (name == "mode") options.mode = mode_from(text_of(value));
   if (name == "queue") options.queue_maxsize = count_of(value);
   if (name == "queue_time") options.queue_time = time_from(text_of(value));
+  if (name == "overflow") options.overflow = *overflow_from(text_of(value));
   if (name == "lane") options.lane = count_of(value);
   if (name == "wait") options.wait = wait_from(text_of(value));
   if (name == "cpu") options.cpu = cpus_from(text_of(value));
@@ -92,6 +93,14 @@ void take(const ElementDescription& owner, const Parameter& parameter, const Set
   }
 }
 
+Parameter overflow_parameter() {
+  return {.name = "overflow",
+          .type = ParameterType::text,
+          .help = "what becomes of frames that find a queue of its sink pads full; dropped ones leave gaps",
+          .fallback = std::string(to_string(ElementOptions{}.overflow)),
+          .choices = overflow_names()};
+}
+
 /// Whether the element may be given a setting of this name.
 bool has_setting(const ElementDescription& element, std::string_view name) {
   const ElementType* type = find_element_type(element.type);
@@ -100,6 +109,12 @@ bool has_setting(const ElementDescription& element, std::string_view name) {
 }
 
 }  // namespace
+
+std::vector<std::string> overflow_names() {
+  std::vector<std::string> names;
+  for (const Overflow overflow : kOverflows) names.emplace_back(to_string(overflow));
+  return names;
+}
 
 const std::vector<Parameter>& common_parameters() {
   static const std::vector<Parameter> parameters{
@@ -116,6 +131,7 @@ const std::vector<Parameter>& common_parameters() {
       {.name = "queue_time",
        .type = ParameterType::text,
        .help = "instead of queue: as many frames as come in that time, such as 50ms, where the rate is known"},
+      overflow_parameter(),
       {.name = "lane",
        .type = ParameterType::integer,
        .help = "workers of one mode with the same number share a lane; else each has its own",

@@ -15,6 +15,8 @@ namespace weir::tool {
 
 /// mode=, queue=, lane= and so on, described as parameters are.
 const std::vector<Parameter>& common_parameters();
+/// Of the overflow policies.
+std::vector<std::string> overflow_names();
 /// Those of the pipeline.
 const std::vector<Parameter>& pipeline_parameters();
 

@@ -89,13 +89,21 @@ enum Flag : std::uint8_t {
   kMetadata = 4,
   kEncoded = 8,  ///< the block holds a Codec's encoding of one object of `type`
 };
-/// The upper half of the flags: size of a scalar in bytes, less 1.
+/// The upper half of the flags: size of a scalar in bytes, less 1. Of a gap without data: whether it says what it
+/// stands for (GapExtent), and whether its length is among that.
 constexpr int kScalarBytesShift = 4;
+inline constexpr std::uint8_t kGapExtent = 1 << kScalarBytesShift;
+inline constexpr std::uint8_t kGapLength = 2 << kScalarBytesShift;
 
 struct BlockItems {
   BlockRef ref;         ///< of a heap block or an object: its BlockHeader* instead
   std::uint32_t count;  ///< items; bytes if encoded
   std::uint32_t item_bytes;
+};
+
+struct GapExtent {
+  std::uint64_t length;  ///< items per channel
+  std::uint64_t frames;
 };
 
 /// One cache line: what travels through a ring. All zero: an empty frame.
@@ -115,6 +123,7 @@ struct Descriptor {
   union {
     std::byte scalar[16];
     BlockItems block;
+    GapExtent gap;  ///< without data, with kGapExtent
   };
 };
 static_assert(sizeof(Descriptor) == 64 && std::is_trivial_v<Descriptor>);
@@ -207,6 +216,11 @@ inline constexpr std::uint64_t kNoShape = ~std::uint64_t{0};
   static_assert(offsetof(Descriptor, kind) == offsetof(Descriptor, flags) + 1 && static_cast<int>(Payload::scalar) == 1);
   const unsigned flags_and_kind = d.flags | static_cast<unsigned>(d.kind) << 8;  // one load
   return (flags_and_kind & (kEos | kMetadata | kEncoded | 0xfe00u)) == 0;
+}
+
+/// A gap without data that says what it stands for.
+[[nodiscard]] inline bool has_gap_extent(const Descriptor& d) noexcept {
+  return d.kind == Payload::none && (d.flags & kGap) != 0 && (d.flags & kGapExtent) != 0;
 }
 
 /// For a frame to be made from.
