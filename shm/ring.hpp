@@ -45,7 +45,7 @@ struct SlotWriter {
   std::uint64_t until = 0;  ///< there is room for the frames below this position; whether for more has to be looked at
   std::uint64_t stamps = ~std::uint64_t{0};  ///< 0: frames are not stamped, somebody does that later (engine/journal.hpp)
 
-  [[nodiscard]] bool has_room() const noexcept { return pos < until; }
+  [[nodiscard]] bool has_room() const noexcept { return static_cast<std::int64_t>(until - pos) > 0; }
   [[nodiscard]] Slot& slot() const noexcept { return slots[pos & mask]; }
   /// Needs has_room().
   void put(const detail::Descriptor& frame) noexcept {
@@ -72,7 +72,7 @@ struct SlotReader {
   const Slot* slots = nullptr;
   std::uint64_t mask = 0;
   std::uint64_t pos = 0;          ///< of the next frame
-  std::uint64_t due = ~std::uint64_t{0};  ///< when this many were taken, they have to be given back
+  std::uint64_t due = std::uint64_t{1} << 62;  ///< from this position on, what was taken has to be given back
 
   [[nodiscard]] const Slot& slot(std::uint64_t at) const noexcept { return slots[at & mask]; }
   [[nodiscard]] bool is_readable(std::uint64_t at) const noexcept { return readable(at) != nullptr; }
@@ -84,7 +84,7 @@ struct SlotReader {
     return stamp == at + 1 ? &next : nullptr;
   }
   /// True when what was taken is to be given back.
-  bool pop(std::size_t n = 1) noexcept { return (pos += n) >= due; }
+  bool pop(std::size_t n = 1) noexcept { return static_cast<std::int64_t>((pos += n) - due) >= 0; }
 };
 
 class RingWriter {
@@ -127,7 +127,7 @@ class RingWriter {
     return header_->gone.load(std::memory_order_relaxed) != 0;
   }
   /// The consumer's head, as it was seen last, says that it has taken what was never put.
-  [[nodiscard]] bool is_broken() const noexcept { return head_seen_ > at_.pos; }
+  [[nodiscard]] bool is_broken() const noexcept { return at_.pos - head_seen_ > limit_; }
   [[nodiscard]] std::uint64_t produced() const noexcept { return at_.pos; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   [[nodiscard]] SlotWriter& at() noexcept { return at_; }
@@ -138,7 +138,7 @@ class RingWriter {
     // SYNC ring.release (acquire): the consumer has copied the frames below head, so their slots may be written.
     head_seen_ = header_->head.load(std::memory_order_acquire);
     // Another process may have written anything; what it can't have taken makes no room.
-    at_.until = head_seen_ <= at_.pos && at_.pos - head_seen_ < limit_ ? head_seen_ + limit_ : at_.pos;
+    at_.until = is_broken() ? at_.pos : head_seen_ + limit_;
   }
 
   RingHeader* header_ = nullptr;

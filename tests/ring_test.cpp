@@ -2,8 +2,6 @@
 // processes: what one thread sees of it.
 #include <gtest/gtest.h>
 
-#include <array>
-#include <bit>
 #include <cstring>
 #include <deque>
 #include <random>
@@ -46,6 +44,38 @@ struct Ends {
   std::uint64_t next_put = 0, next_take = 0;
   bool due = false;  // what the last take said
 };
+
+// --- Several at once
+
+TYPED_TEST(Ring, ClaimsAndPeeksSeveralUpToItsEndAndItsRoom) {
+  for (const std::size_t limit : kLimits) {
+    SCOPED_TRACE(limit);
+    Ends ring(this->kSharing, limit);
+    std::uint64_t put = 0, taken = 0;
+    for (std::size_t most = 1; taken < 10 * limit; most = most % (limit + 1) + 1) {
+      const auto slots = ring.writer.claim(most);
+      ASSERT_LE(slots.size(), std::min<std::uint64_t>(most, limit - (put - taken)));
+      for (Slot& slot : slots) weir::detail::DescriptorCopy::all_but_home(slot, numbered(put++));
+      ASSERT_EQ(ring.reader.peek(limit).size() == 0, put - slots.size() == taken) << "seen before it was published";
+      ring.writer.publish(slots.size());
+      const auto frames = ring.reader.peek(most);
+      ASSERT_EQ(frames.empty(), put == taken);
+      for (const Slot& frame : frames) ASSERT_TRUE(is_numbered(frame, taken++));
+      ring.reader.pop(frames.size());
+      ring.reader.release();
+    }
+    EXPECT_EQ(ring.writer.produced(), put);
+    EXPECT_EQ(ring.reader.taken(), taken);
+  }
+}
+
+TYPED_TEST(Ring, ClaimsNothingWhereItIsFullAndPeeksNothingWhereItIsEmpty) {
+  Ends ring(this->kSharing, 5);
+  EXPECT_TRUE(ring.reader.peek(3).empty());
+  EXPECT_EQ(ring.put(5), 5u);
+  EXPECT_TRUE(ring.writer.claim(1).empty());
+  EXPECT_EQ(ring.reader.peek(100).size(), 5u);
+}
 
 // --- Full, empty, closed
 
@@ -237,15 +267,6 @@ TYPED_TEST(Ring, BehavesLikeAPlainQueueOverManyLaps) {
   }
 }
 
-// The ends keep their positions to themselves, so they are moved through their bytes: both are trivially
-// copyable and end in the positions, which the first assertion after the move checks.
-template <std::size_t First, std::size_t Last, class End>
-void move_end_to(End& end, std::uint64_t position) {
-  auto words = std::bit_cast<std::array<std::uint64_t, sizeof(End) / 8>>(end);
-  for (std::size_t i = First; i <= Last; ++i) words[i] = position;
-  end = std::bit_cast<End>(words);
-}
-
 /// A ring as it would be after `position` frames.
 void move_to(Ends& ring, std::uint64_t position) {
   RingHeader& header = *ring.storage.here();
@@ -255,8 +276,8 @@ void move_to(Ends& ring, std::uint64_t position) {
     slots[earlier & (header.slots - 1)].home = earlier + 1;
   }
   header.head = position;
-  move_end_to<4, 5>(ring.writer, position);
-  move_end_to<5, 6>(ring.reader, position);
+  ring.writer.resume(position);
+  ring.reader.resume(position);
   ASSERT_EQ(ring.writer.produced(), position);
   ASSERT_EQ(ring.reader.taken(), position);
   ring.next_put = ring.next_take = position;
