@@ -1,6 +1,7 @@
 #include "engine/memory.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "engine/journal.hpp"
 #include "weir/error.hpp"
@@ -27,6 +28,14 @@ shm::Segment attach_arena(const LaneSpec& spec, std::uint32_t owner, int fd) {
   return arena;
 }
 
+shm::RingSegment attach_ring(const LinkEnd& end, int& fd) {
+  using Side = shm::RingSegment::Side;
+  const shm::RingSegment::Descriptors fds{fd + 1, fd + 2};
+  fd += 2;
+  return shm::RingSegment::attach(fds, end.capacity, end.produces ? Side::producer : Side::consumer,
+                                  "ring of " + end.sink);
+}
+
 }  // namespace
 
 Memory Memory::attach(const LaneSpec& spec) {
@@ -37,7 +46,7 @@ Memory Memory::attach(const LaneSpec& spec) {
   };
   for_each_segment(
       spec, [&](std::uint32_t lane) { memory.bells[lane] = next(sizeof(shm::Bell), "bell"); },
-      [&](const LinkEnd& end) { memory.rings[end.link] = next(shm::ring_bytes(end.capacity), "ring of " + end.sink); },
+      [&](const LinkEnd& end) { memory.rings[end.link] = attach_ring(end, fd); },
       [&](std::uint32_t lane) { memory.arenas[lane] = attach_arena(spec, lane, ++fd); },
       [&](std::uint32_t lane) { memory.journals[lane] = next(JournalView::bytes(spec), "journal"); },
       [&](std::size_t i) {
@@ -50,7 +59,7 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
   std::vector<int> fds;
   for_each_segment(
       spec, [&](std::uint32_t lane) { fds.push_back(bells.at(lane).fd()); },
-      [&](const LinkEnd& end) { fds.push_back(rings.at(end.link).fd()); },
+      [&](const LinkEnd& end) { std::ranges::copy(rings.at(end.link).fds(), std::back_inserter(fds)); },
       [&](std::uint32_t lane) { fds.push_back(arenas.at(lane).fd()); },
       [&](std::uint32_t lane) { fds.push_back(journals.at(lane).fd()); },
       [&](std::size_t i) { fds.push_back(shared_blocks.at(i).fd()); });
@@ -59,8 +68,11 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
 
 std::vector<const shm::Segment*> Memory::segments() const {
   std::vector<const shm::Segment*> all;
-  for (const auto* kind : {&bells, &arenas, &rings, &journals})
+  for (const auto* kind : {&bells, &arenas, &journals})
     for (const auto& [number, segment] : *kind) all.push_back(&segment);
+  for (const auto& [link, ring] : rings)
+    for (const shm::Segment& part : ring.parts())
+      if (part.data()) all.push_back(&part);
   for (const shm::Segment& segment : shared_blocks) all.push_back(&segment);
   return all;
 }
@@ -68,8 +80,7 @@ std::vector<const shm::Segment*> Memory::segments() const {
 shm::Bell* Memory::bell(std::uint32_t lane) const { return bells.at(lane).at<shm::Bell>(0); }
 
 shm::RingHeader* Memory::ring(const LinkEnd& end) const {
-  const shm::Segment& segment = rings.at(end.link);
-  shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size(), end.capacity);
+  shm::RingHeader* header = rings.at(end.link).ring(end.capacity);
   if (!header) throw StartError("the queue from '" + end.source + "' to '" + end.sink +
                      "' holds no ring of this layout: one of the two has written over it");
   return header;

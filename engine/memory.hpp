@@ -9,7 +9,7 @@
 
 #include "engine/lane_spec.hpp"
 #include "shm/arena.hpp"
-#include "shm/ring.hpp"
+#include "shm/ring_segment.hpp"
 #include "shm/segment.hpp"
 
 namespace weir::engine {
@@ -20,14 +20,15 @@ class Memory {
  public:
   std::map<std::uint32_t, shm::Segment> bells;   // by lane
   std::map<std::uint32_t, shm::Segment> arenas;  // by lane
-  std::map<std::uint32_t, shm::Segment> rings;   // by link
+  std::map<std::uint32_t, shm::RingSegment> rings;  // by link
   std::map<std::uint32_t, shm::Segment> journals;  // by lane
   std::vector<shm::Segment> shared_blocks;       // as in LaneSpec::shared_blocks
 
   /// False once a worker process was killed: what it held can't be told from what this process holds.
   bool shares_are_exact = true;
 
-  /// Attaches to what a lane needs, at kControlFd + 1 and on. Throws StartError.
+  /// Attaches to what a lane needs, at kControlFd + 1 and on; of a ring it can write its own side only. Throws
+  /// StartError.
   static Memory attach(const LaneSpec& spec);
   /// The descriptors in the order that attach() expects them.
   [[nodiscard]] std::vector<int> descriptors(const LaneSpec& spec) const;

@@ -150,6 +150,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void on_child_ended(std::uint32_t lane);
   void judge_child(std::uint32_t lane, int status);
   [[nodiscard]] const LinkEnd* left_open(std::uint32_t lane) const;
+  void judge_streams();
   void on_lane_ended(std::uint32_t lane);
   void on_signals();
   void check_deadlines();

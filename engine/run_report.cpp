@@ -53,7 +53,7 @@ void Run::release_left_frames() {
       continue;
     const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
                          plan_.lanes[link.consumer_lane].mode == Mode::process;
-    shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size(), link.capacity);
+    shm::RingHeader* header = segment.ring(link.capacity);
     if (!header) continue;  // scribbled over; the memory goes as a whole
     auto* slots = reinterpret_cast<shm::Slot*>(header + 1);
     const std::uint64_t end = shm::frames_put(*header, link.capacity);
@@ -133,8 +133,7 @@ void Run::report_links() {
     report.empty = in.empty.load(std::memory_order_relaxed);
     if (!link.inside_lane()) {
       // A lane that was killed left no figures: the ring itself tells.
-      const shm::Segment& segment = memory_->rings.at(i);
-      const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size(), link.capacity);
+      const shm::RingHeader* ring = memory_->rings.at(i).ring(link.capacity);
       if (!ring) {  // scribbled over: the lanes' own figures are all there is
         add(std::move(report), link.from_source);
         continue;

@@ -201,9 +201,7 @@ void Run::make_memory() {
   for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
     const PlannedLink& link = plan_.links[i];
     if (link.inside_lane()) continue;
-    auto ring = shm::Segment::create(sharing, shm::ring_bytes(link.capacity), "ring");
-    shm::create_ring(ring.data(), link.capacity);
-    memory_->rings[i] = std::move(ring);
+    memory_->rings[i] = shm::RingSegment::create(sharing, link.capacity);
   }
   lanes_.resize(plan_.lanes.size());
   for (LaneRun& lane : lanes_) lane.running = true;

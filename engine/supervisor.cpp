@@ -35,6 +35,13 @@ void name_thread(const std::string& elements) { ::prctl(PR_SET_NAME, thread_name
 /// A host that ignores SIGCHLD, or reaps every child, leaves no status. Neither an exit nor a signal looks like it.
 constexpr int kNoStatus = -1;
 
+/// Of a queue whose producer has ended: whether the last frame put there is an end of stream.
+bool ends_with_eos(const shm::RingHeader& ring, std::size_t limit) noexcept {
+  const std::uint64_t closed = ring.closed_at.load(std::memory_order_relaxed);  // relaxed: its process has ended
+  const auto* slots = reinterpret_cast<const shm::Slot*>(&ring + 1);
+  return closed != 0 && (slots[(closed - 1) & (shm::ring_slots(limit) - 1)].flags & detail::kEos) != 0;
+}
+
 double seconds(const timeval& time) noexcept {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
@@ -222,6 +229,7 @@ void Run::poll_once() {
   watch_crews();
   // SYNC error.record (acquire): collect_error reads it
   if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
+  judge_streams();
   on_signals();
   if (main_done_.load(std::memory_order_acquire)) stop_what_idles();  // SYNC run.main_done (acquire)
   check_deadlines();
@@ -319,29 +327,41 @@ void Run::judge_child(std::uint32_t lane, int status) {
 const LinkEnd* Run::left_open(std::uint32_t lane) const {
   // relaxed, all: its process has ended, and so have those from which it has learned of an end
   const auto ring_of = [&](const LinkEnd& end) -> const shm::RingHeader& {
-    return *memory_->rings.at(end.link).at<shm::RingHeader>(0);
-  };
-  const auto ends_with_eos = [&](const LinkEnd& end) {
-    const shm::RingHeader& ring = ring_of(end);
-    const std::uint64_t closed = ring.closed_at.load(std::memory_order_relaxed);
-    const auto* slots = reinterpret_cast<const shm::Slot*>(&ring + 1);
-    return closed != 0 && (slots[(closed - 1) & (shm::ring_slots(end.capacity) - 1)].flags & detail::kEos) != 0;
+    return *memory_->rings.at(end.link).header();
   };
   bool excused = stopping_.load(std::memory_order_acquire);  // SYNC run.stopping (acquire): pairs with request_stop
   for (const LinkEnd& end : plan_.lanes[lane].ends) {
     if (end.produces || !end.consumes) continue;
     const shm::RingHeader& ring = ring_of(end);
     if (ring.gone.load(std::memory_order_relaxed) == 0) return &end;
-    if (ring.closed_at.load(std::memory_order_relaxed) != shm::kOpen && !ends_with_eos(end)) excused = true;
+    if (ring.closed_at.load(std::memory_order_relaxed) != shm::kOpen && !ends_with_eos(ring, end.capacity)) excused = true;
   }
   for (const LinkEnd& end : plan_.lanes[lane].ends) {
     if (!end.produces || end.consumes) continue;
     const shm::RingHeader& ring = ring_of(end);
     if (ring.closed_at.load(std::memory_order_relaxed) == shm::kOpen) return &end;
     const bool nobody_listens = ring.gone.load(std::memory_order_relaxed) != 0;
-    if (!excused && !nobody_listens && !end.by_hand && !ends_with_eos(end)) return &end;
+    if (!excused && !nobody_listens && !end.by_hand && !ends_with_eos(ring, end.capacity)) return &end;
   }
   return nullptr;
+}
+
+// A worker that marks a queue as left, and takes from it all the same, excuses all those behind it: the main lane would
+// wait for ever for what none of them was to give.
+void Run::judge_streams() {
+  // SYNC run.main_done (acquire): pairs with the end of run_main_lane. SYNC run.stopping (acquire): with request_stop
+  if (lanes_running() || main_done_.load(std::memory_order_acquire) || stopping_.load(std::memory_order_acquire)) return;
+  for (const LinkEnd& end : plan_.lanes[kMainLane].ends) {
+    if (end.produces || !end.consumes || end.by_hand) continue;
+    const shm::RingHeader& ring = *memory_->rings.at(end.link).header();
+    // relaxed, both: whoever filled it has ended
+    if (ring.gone.load(std::memory_order_relaxed) != 0 || ends_with_eos(ring, end.capacity)) continue;
+    const PayloadError error("the stream of pad '" + end.source +
+                             "' has ended before its end of stream: a worker on its way has written over memory that "
+                             "is weir's");
+    add_error(std::make_exception_ptr(error), error.what());
+    return request_stop(options_.stop_timeout);
+  }
 }
 
 void Run::on_lane_ended(std::uint32_t lane) {
