@@ -7,8 +7,19 @@
 
 #include "engine/bottleneck.hpp"
 #include "engine/run.hpp"
+#include "engine/sandbox.hpp"
 
 namespace weir::engine {
+
+namespace {
+
+std::string refusal_text(const ElementReport& element) {
+  std::string text = "the sandbox of '" + element.name + "' refused what its worker tried: ";
+  for (const std::string& refused : element.refused) text += (&refused == &element.refused.front() ? "" : "; ") + refused;
+  return text;
+}
+
+}  // namespace
 
 void Run::conclude() {
   end_ns_ = monotonic_ns();
@@ -175,8 +186,10 @@ void Run::report_elements() {
       report.polls = control_of(worker).polls.load(std::memory_order_relaxed);
       report.killed = lane.killed;
       report.restarts = lane.restarts;
+      report.refused = refusals_in(controls_[worker.lane].header().sandbox);
       report.ended = !lane.killed && controls_[worker.lane].header().state.load(std::memory_order_relaxed) == LaneState::ended;
     }
+    if (!report.refused.empty()) report_.warnings.push_back(refusal_text(report));
     report_.elements.push_back(std::move(report));
   }
 }

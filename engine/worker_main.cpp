@@ -1,5 +1,5 @@
 // Where a spawned worker process begins: it attaches to its control block and its segments, builds its lane by the
-// same code as a thread does, runs it, and leaves. Its exit status is 0 if the control block tells the rest.
+// same code as a thread does, goes into its sandbox where it has one, runs it, and leaves. Its exit status is 0 if the control block tells the rest.
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -17,6 +17,7 @@
 
 #include "engine/placement.hpp"
 #include "engine/run.hpp"
+#include "engine/sandbox.hpp"
 #include "shm/pages.hpp"
 
 namespace weir {
@@ -83,6 +84,7 @@ void run_lane(Control& control) {
   }
   Lane lane(spec, memory, control);
   add_workers(lane, control, map_shared_blocks(spec, memory));
+  if (spec.sandbox) enter_sandbox(spec, control.header().sandbox);
   control.header().state.store(LaneState::attached, std::memory_order_relaxed);  // a figure for the start deadline
   Crew({&lane}).run();
 }

@@ -1,8 +1,8 @@
 // RingSegment: the memory of a ring, in two parts side by side: what the consumer writes, and what the producer does.
 //
-// Shared, each part is a memfd of its own, so that a process can be given one to write and the other to read: a producer
-// can't move the consumer's position, nor a consumer change a frame, whatever either is made to do. The creator maps
-// both for writing. Private memory is one piece. Move-only; create and attach throw, the rest is noexcept.
+// Shared, each part is a memfd of its own, so that a process can map one for writing and the other for reading only: a
+// producer can't move the consumer's position, nor a consumer change a frame. The creator maps both for writing. Private
+// memory is one piece. Move-only; create and attach throw, the rest is noexcept.
 #pragma once
 
 #include <array>
