@@ -58,19 +58,27 @@ Control Control::create(const LaneSpec& spec) {
   control.segment_ = shm::Segment::create(
       spec.mode == Mode::process ? shm::Segment::Sharing::shared : shm::Segment::Sharing::private_memory, bytes,
       "control");
-  auto* header = new (control.segment_.data()) ControlHeader;
-  header->prologue.header_bytes = sizeof(ControlHeader);
-  header->prologue.build_id = build_id();
-  header->prologue.total_bytes = bytes;
-  header->spec_bytes = encoded.size();
-  header->workers = workers;
-  header->ends = ends;
-  header->parent_pid = ::getpid();
+  new (control.segment_.data()) ControlHeader;
   control.locate(workers, ends, encoded.size());
   for (std::uint32_t i = 0; i < workers; ++i) new (&control.workers_[i]) WorkerControl;
   for (std::uint32_t i = 0; i < ends; ++i) new (&control.counters_[i]) LinkCounters;
-  if (!encoded.empty()) std::memcpy(control.spec_.data(), encoded.data(), encoded.size());
+  control.tell(spec);
   return control;
+}
+
+void Control::tell(const LaneSpec& spec) {
+  ControlHeader& to = header();
+  to.prologue.magic = kControlMagic;
+  to.prologue.layout_version = shm::kLayoutVersion;
+  to.prologue.header_bytes = sizeof(ControlHeader);
+  to.prologue.build_id = build_id();
+  to.prologue.total_bytes = segment_.size();
+  to.spec_bytes = spec_.size();
+  to.workers = static_cast<std::uint32_t>(workers_.size());
+  to.ends = static_cast<std::uint32_t>(counters_.size());
+  to.parent_pid = ::getpid();
+  to.prologue.refused.store(0, std::memory_order_relaxed);  // relaxed: the process that reads it is not there yet
+  if (!spec_.empty()) std::ranges::copy(spec.encode(), spec_.begin());
 }
 
 namespace {

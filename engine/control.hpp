@@ -71,6 +71,18 @@ struct ErrorRecord {
   char text[3072] = {};
 };
 
+/// What a sandbox has refused: a system call, and the path where it was one to open or look at a file. Written by the
+/// worker's process itself, which can only lie about it: the call has failed.
+struct RefusedCall {
+  std::atomic<std::uint32_t> call{0};  ///< its number + 1; 0: none yet
+  std::atomic<std::uint32_t> times{0};
+  char path[248] = {};
+};
+struct SandboxRecord {
+  RefusedCall refused[8];
+  std::atomic<std::uint32_t> others{0};  ///< times that something else was, when all of those were in use
+};
+
 inline constexpr std::uint64_t kControlMagic = 0x6c72746372696577;  // "weirctrl"
 
 /// What two builds need to find out that they differ, and to say so. Never changes.
@@ -109,6 +121,7 @@ struct alignas(shm::kLine) ControlHeader {
 
   ErrorRecord error;
   LatencyHistogram latency;  ///< written by the lane before its state says ended
+  SandboxRecord sandbox;
 };
 static_assert(std::is_standard_layout_v<ControlHeader>);
 
@@ -124,6 +137,8 @@ class Control {
   [[nodiscard]] ControlHeader& header() const noexcept { return *segment_.at<ControlHeader>(0); }
   [[nodiscard]] WorkerControl& worker(std::size_t i) const noexcept { return workers_[i]; }
   [[nodiscard]] LinkCounters& counters(std::size_t end) const noexcept { return counters_[end]; }
+  /// What the lane's process is to do; its own from the start. The parent tells it anew before another process starts.
+  void tell(const LaneSpec& spec);
   [[nodiscard]] LaneSpec spec() const;
   [[nodiscard]] const shm::Segment& segment() const noexcept { return segment_; }
 

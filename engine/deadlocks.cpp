@@ -109,9 +109,8 @@ void Run::look_for_deadlock() {
       awaited.push_back({i, true});
     if (before[link.consumer_lane] && counters_of(i, link.consumer_lane).awaits_frame.load(std::memory_order_relaxed) != 0)
       awaited.push_back({i, false});
-    if (link.inside_lane()) continue;
-    const shm::Segment& segment = memory_->rings.at(i);
-    const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size(), link.capacity);
+    if (link.inside_lane() || link.overflow != Overflow::block) continue;  // nobody waits for room there
+    const shm::RingHeader* ring = memory_->rings.at(i).ring(link.capacity);
     if (!ring) return;  // broken: who waits there finds out
     positions[i] = {shm::frames_put(*ring, link.capacity), ring->head.load(std::memory_order_acquire)};  // SYNC ring.release (acquire)
   }

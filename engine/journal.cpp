@@ -127,7 +127,7 @@ shm::ArenaTable arenas_of(const LaneSpec& spec, const Memory& memory) {
 JournalRings::JournalRings(const LaneSpec& spec, const Memory& memory) {
   const auto of = [&](std::uint32_t link) {
     const LinkEnd& end = *std::ranges::find(spec.ends, link, &LinkEnd::link);
-    return Ring{memory.rings.at(link).at<shm::RingHeader>(0), end.capacity};
+    return Ring{memory.rings.at(link).header(), end.capacity};
   };
   for (const WorkerSpec& worker : spec.workers) {
     for (const auto& pad : worker.outlets) std::ranges::transform(pad, std::back_inserter(links), of);

@@ -67,6 +67,7 @@ void archive(Archive& wire, T& value) {
     wire(value.several_processes), wire(value.crowded);
     wire(value.arena_pages), wire(value.prefault), wire(value.lock_memory);
     wire(value.journal), wire(value.state_limit), wire(value.stall_ns);
+    wire(value.sandbox), archive(wire, value.sandbox_reads);
   } else {
     wire(value);
   }

@@ -81,6 +81,8 @@ struct LaneSpec {
   double spin_share = 1;  ///< of the wall time, that adaptive waits may spin in vain
   Cpus cpus;  ///< that its thread or process runs on; empty: any
   std::uint32_t priority = 0;  ///< of SCHED_FIFO; 0: scheduled as usual
+  bool sandbox = false;  ///< its process does nothing beside its work (engine/sandbox.hpp)
+  std::vector<std::string> sandbox_reads;  ///< but read these files
   bool measure_latency = false;
   bool several_processes = false;
   bool crowded = false;  ///< more lanes than cores

@@ -23,8 +23,9 @@ struct RingAccount {
 };
 
 /// Nothing if the memory holds no ring any more: it was scribbled over.
-std::optional<RingAccount> account_of(const shm::Segment& segment, const PlannedLink& link) {
+std::optional<RingAccount> account_of(const Memory& memory, std::uint32_t number, const PlannedLink& link) {
   if (link.overflow != Overflow::block) {
+    const shm::Segment& segment = memory.overflow_rings.at(number);
     shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
     if (!header) return std::nullopt;
     const shm::OverflowAccount account = shm::account_of(shm::OverflowView(header, link.capacity));
@@ -35,7 +36,7 @@ std::optional<RingAccount> account_of(const shm::Segment& segment, const Planned
                        .dropped_samples = account.dropped_samples,
                        .samples = header->ring.samples.load(std::memory_order_relaxed)};
   }
-  const shm::RingHeader* ring = shm::attach_ring(segment.data(), segment.size(), link.capacity);
+  const shm::RingHeader* ring = memory.rings.at(number).ring(link.capacity);
   if (!ring) return std::nullopt;
   const std::uint64_t put = shm::frames_put(*ring, link.capacity);
   const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
@@ -85,7 +86,7 @@ LinkReport Run::link_report(std::uint32_t number) const {
     if (crashed(link.producer_lane)) close_account_of_crashed(report);
     return report;
   }
-  const auto ring = account_of(memory_->rings.at(number), link);
+  const auto ring = account_of(*memory_, number, link);
   if (!ring) return report;  // scribbled over: the lanes' own figures are all there is
   report.dropped_by_policy = ring->dropped;
   report.dropped_samples = ring->dropped_samples;

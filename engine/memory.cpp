@@ -1,6 +1,7 @@
 #include "engine/memory.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fcntl.h>
 
@@ -29,6 +30,14 @@ shm::Segment attach_arena(const LaneSpec& spec, std::uint32_t owner, int fd) {
   return arena;
 }
 
+shm::RingSegment attach_ring(const LinkEnd& end, int& fd) {
+  using Side = shm::RingSegment::Side;
+  const shm::RingSegment::Descriptors fds{fd + 1, fd + 2};
+  fd += 2;
+  return shm::RingSegment::attach(fds, end.capacity, end.produces ? Side::producer : Side::consumer,
+                                  "ring of " + end.sink);
+}
+
 }  // namespace
 
 Memory Memory::attach(const LaneSpec& spec) {
@@ -39,7 +48,10 @@ Memory Memory::attach(const LaneSpec& spec) {
   };
   for_each_segment(
       spec, [&](std::uint32_t lane) { memory.bells[lane] = next(sizeof(shm::Bell), "bell"); },
-      [&](const LinkEnd& end) { memory.rings[end.link] = next(ring_bytes_of(end.capacity, end.overflow), "ring of " + end.sink); },
+      [&](const LinkEnd& end) {
+        if (end.overflow == Overflow::block) memory.rings[end.link] = attach_ring(end, fd);
+        else memory.overflow_rings[end.link] = next(shm::overflow_bytes(end.capacity), "ring of " + end.sink);
+      },
       [&](std::uint32_t lane) { memory.arenas[lane] = attach_arena(spec, lane, ++fd); },
       [&](std::uint32_t lane) { memory.journals[lane] = next(JournalView::bytes(spec), "journal"); },
       [&](std::size_t i) {
@@ -54,7 +66,10 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
   std::vector<int> fds;
   for_each_segment(
       spec, [&](std::uint32_t lane) { fds.push_back(bells.at(lane).fd()); },
-      [&](const LinkEnd& end) { fds.push_back(rings.at(end.link).fd()); },
+      [&](const LinkEnd& end) {
+        if (end.overflow == Overflow::block) std::ranges::copy(rings.at(end.link).fds(), std::back_inserter(fds));
+        else fds.push_back(overflow_rings.at(end.link).fd());
+      },
       [&](std::uint32_t lane) { fds.push_back(arenas.at(lane).fd()); },
       [&](std::uint32_t lane) { fds.push_back(journals.at(lane).fd()); },
       [&](std::size_t i) { fds.push_back(shared_blocks.at(i).fd()); });
@@ -64,8 +79,11 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
 
 std::vector<const shm::Segment*> Memory::segments() const {
   std::vector<const shm::Segment*> all;
-  for (const auto* kind : {&bells, &arenas, &rings, &journals})
+  for (const auto* kind : {&bells, &arenas, &journals, &overflow_rings})
     for (const auto& [number, segment] : *kind) all.push_back(&segment);
+  for (const auto& [link, ring] : rings)
+    for (const shm::Segment& part : ring.parts())
+      if (part.data()) all.push_back(&part);
   for (const shm::Segment& segment : shared_blocks) all.push_back(&segment);
   return all;
 }
@@ -83,22 +101,16 @@ Header* checked(Header* header, const LinkEnd& end) {
 
 shm::RingHeader* Memory::ring(const LinkEnd& end) const {
   if (end.overflow != Overflow::block) return &overflow_ring(end)->ring;
-  const shm::Segment& segment = rings.at(end.link);
-  return checked(shm::attach_ring(segment.data(), segment.size(), end.capacity), end);
+  return checked(rings.at(end.link).ring(end.capacity), end);
 }
 
 shm::OverflowHeader* Memory::overflow_ring(const LinkEnd& end) const {
-  const shm::Segment& segment = rings.at(end.link);
+  const shm::Segment& segment = overflow_rings.at(end.link);
   return checked(shm::attach_overflow_ring(segment.data(), segment.size(), end.capacity), end);
 }
 
 std::size_t ring_bytes_of(std::size_t capacity, Overflow overflow) noexcept {
   return overflow == Overflow::block ? shm::ring_bytes(capacity) : shm::overflow_bytes(capacity);
-}
-
-void create_ring_of(std::byte* memory, std::size_t capacity, Overflow overflow) noexcept {
-  if (overflow == Overflow::block) shm::create_ring(memory, capacity);
-  else shm::create_overflow_ring(memory, capacity);
 }
 
 }  // namespace weir::engine

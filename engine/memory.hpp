@@ -10,7 +10,7 @@
 #include "engine/lane_spec.hpp"
 #include "shm/arena.hpp"
 #include "shm/overflow_ring.hpp"
-#include "shm/ring.hpp"
+#include "shm/ring_segment.hpp"
 #include "shm/segment.hpp"
 
 namespace weir::engine {
@@ -21,7 +21,8 @@ class Memory {
  public:
   std::map<std::uint32_t, shm::Segment> bells;   // by lane
   std::map<std::uint32_t, shm::Segment> arenas;  // by lane
-  std::map<std::uint32_t, shm::Segment> rings;   // by link
+  std::map<std::uint32_t, shm::RingSegment> rings;  // by link
+  std::map<std::uint32_t, shm::Segment> overflow_rings;  // by link, of those with an overflow policy: both sides write
   std::map<std::uint32_t, shm::Segment> journals;  // by lane
   std::vector<shm::Segment> shared_blocks;       // as in LaneSpec::shared_blocks
 
@@ -31,7 +32,8 @@ class Memory {
   /// False once a worker process was killed: what it held can't be told from what this process holds.
   bool shares_are_exact = true;
 
-  /// Attaches to what a lane needs, at kControlFd + 1 and on. Throws StartError.
+  /// Attaches to what a lane needs, at kControlFd + 1 and on; of a ring it can write its own side only. Throws
+  /// StartError.
   static Memory attach(const LaneSpec& spec);
   /// The descriptors in the order that attach() expects them.
   [[nodiscard]] std::vector<int> descriptors(const LaneSpec& spec) const;
@@ -44,8 +46,7 @@ class Memory {
   [[nodiscard]] shm::OverflowHeader* overflow_ring(const LinkEnd& end) const;
 };
 
-/// Of the ring of a link, and an empty one in such memory.
+/// Of the ring of a link.
 [[nodiscard]] std::size_t ring_bytes_of(std::size_t capacity, Overflow overflow) noexcept;
-void create_ring_of(std::byte* memory, std::size_t capacity, Overflow overflow) noexcept;
 
 }  // namespace weir::engine

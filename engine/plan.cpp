@@ -47,6 +47,7 @@ class Planner {
     finish_lanes();
     place_lanes(plan_, pipeline_, options_);
     plan_restarts(plan_);
+    plan_sandboxes(plan_, pipeline_);
     plan_crews(plan_, options_);
     return std::move(plan_);
   }

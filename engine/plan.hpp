@@ -75,8 +75,15 @@ struct Plan {
   bool several_processes = false;
 };
 
+/// Throws StartError unless the worker has a process that it shares with no other, which its element's `setting`, such as
+/// "restart=always", needs because of `why`.
+void require_own_process(const Plan& plan, const PlannedWorker& worker, const std::string& setting,
+                         const std::string& why);
+
 /// Which lanes keep a journal, as their elements ask for restarts. Throws StartError where those can't be had.
 void plan_restarts(Plan& plan);
+/// Which lanes run in a sandbox. Throws StartError where that can't be had.
+void plan_sandboxes(Plan& plan, const Pipeline& pipeline);
 
 /// "same lane", "thread ring" or "process ring", as reports say it.
 [[nodiscard]] std::string_view kind_of(const Plan& plan, const PlannedLink& link) noexcept;

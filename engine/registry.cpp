@@ -86,6 +86,20 @@ void check_together(const ElementType& type, const ElementOptions& options) {
   }
 }
 
+/// In a sandbox it may read the files that its parameters name, and write none.
+void name_files(const ElementType& type, ElementOptions& options) {
+  if (options.sandbox == Sandbox::none) return;
+  for (const Parameter& parameter : type.parameters) {
+    if (parameter.path == PathUse::none) continue;
+    const std::string path = to_string(*options.worker_argdict.find(parameter.name));
+    if (path.empty()) continue;
+    if (parameter.path == PathUse::writes)
+      throw ParameterError("element '" + options.name + "' (" + type.name + ") writes a file, " + parameter.name + "=" +
+                           path + ", which no worker in a sandbox may; leave sandbox= out there");
+    options.sandbox_reads.push_back(path);
+  }
+}
+
 template <class Items, class Name>
 std::string joined(const Items& items, Name name) {
   std::string text;
@@ -139,6 +153,7 @@ Element& make_element(Pipeline& pipeline, std::string_view type_name, ElementOpt
                      joined(types(), [](const auto& entry) { return entry.first; }));
   options.worker_argdict = fit_parameters(*type, options.name, options.worker_argdict);
   check_together(*type, options);
+  name_files(*type, options);
   const auto complete = [&](std::vector<std::string>& pads, const std::vector<std::string>& own, bool more, const char* kind) {
     for (const std::string& pad : pads)
       if (!more && std::ranges::find(own, pad) == own.end())

@@ -30,15 +30,6 @@ namespace {
 constexpr std::uint64_t kStateBytes = 64 << 10;
 constexpr auto kLongestBackoff = std::chrono::seconds(1);
 
-void check_process(const Plan& plan, const Element& element, const LaneSpec& lane, const std::string& setting) {
-  const std::string who = "element '" + element.name() + "' has " + setting;
-  if (lane.mode != Mode::process)
-    throw StartError(who + ", but its worker runs " + (lane.mode == Mode::main ? "on the main lane" : "in a thread") +
-                     "; only a process can be killed and started again: give it mode=process");
-  if (plan.lanes[lane.lane].workers.size() > 1)
-    throw StartError(who + ", but shares its process with other workers; leave its lane= out");
-}
-
 // What a policy has dropped, or a neighbour has displaced, can't be undone with the poll that had put or taken it.
 void refuse_overflow(const Plan& plan, const PlannedLink& link) {
   if (link.overflow == Overflow::block) return;
@@ -69,19 +60,31 @@ bool is_verdict(const Control& control) noexcept {
 
 }  // namespace
 
+void require_own_process(const Plan& plan, const PlannedWorker& worker, const std::string& setting,
+                         const std::string& why) {
+  const LaneSpec& lane = plan.lanes[worker.lane];
+  const std::string who = "element '" + worker.element->name() + "' has " + setting;
+  if (lane.mode != Mode::process)
+    throw StartError(who + ", but its worker runs " + (lane.mode == Mode::main ? "on the main lane" : "in a thread") +
+                     "; " + why + ": give it mode=process");
+  if (lane.workers.size() > 1)
+    throw StartError(who + ", but shares its process with other workers; leave its lane= out");
+}
+
 // A lane that may be restarted keeps a journal, and those who put frames to it mark the shares that travel there.
 void plan_restarts(Plan& plan) {
+  const std::string why = "only a process can be killed and started again";
   for (const PlannedWorker& worker : plan.workers) {
     const ElementOptions& options = worker.element->options();
     LaneSpec& lane = plan.lanes[worker.lane];
     if (options.stall_timeout) {
-      check_process(plan, *worker.element, lane, "a stall_timeout=");
+      require_own_process(plan, worker, "a stall_timeout=", why);
       if (options.stall_timeout->count() <= 0)
         throw StartError("element '" + worker.element->name() + "': stall_timeout has to be longer than 0");
       lane.stall_ns = static_cast<std::uint64_t>(options.stall_timeout->count());
     }
     if (options.restart == Restart::never) continue;
-    check_process(plan, *worker.element, lane, "restart=" + std::string(to_string(options.restart)));
+    require_own_process(plan, worker, "restart=" + std::string(to_string(options.restart)), why);
     lane.journal = true;
     lane.state_limit = kStateBytes;
   }
@@ -137,8 +140,10 @@ const ElementOptions& Run::options_of(std::uint32_t lane) const {
   return std::ranges::find(plan_.workers, lane, &PlannedWorker::lane)->element->options();
 }
 
-// What the process that died has said of itself. What its neighbours and the journal have said stays.
+// What the process that died has said of itself. What its neighbours and the journal have said stays. The next one is
+// told anew what it is: whatever the last has written there, it could even have left its sandbox out.
 void Run::forget_attempt(std::uint32_t lane) {
+  controls_[lane].tell(plan_.lanes[lane]);
   ControlHeader& header = controls_[lane].header();
   header.error.set.store(0, std::memory_order_relaxed);  // relaxed, all: the next process is not there yet
   header.sink_frames.store(0, std::memory_order_relaxed);

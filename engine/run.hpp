@@ -50,6 +50,10 @@ struct PipelineMemory {
 /// Frees the arenas that pipelines have left behind and in which no frame has a share any more.
 void free_orphans();
 
+/// A host that ignores SIGCHLD, or reaps every child, leaves no status, nor does a debugger that holds what is left of
+/// the process. Neither an exit nor a signal looks like it.
+inline constexpr int kNoStatus = -1;
+
 class Run : public std::enable_shared_from_this<Run> {
  public:
   Run(Pipeline& pipeline, Options options);
@@ -152,8 +156,6 @@ class Run : public std::enable_shared_from_this<Run> {
   void poll_once();
   [[nodiscard]] int poll_timeout() const;
   void on_child_ended(std::uint32_t lane);
-  void judge_child(std::uint32_t lane, int status);
-  [[nodiscard]] const LinkEnd* left_open(std::uint32_t lane) const;
   void on_lane_ended(std::uint32_t lane);
   void on_signals();
   void check_deadlines();
@@ -198,6 +200,11 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] Ending ending_of(const Element& element, const PlannedWorker* worker, bool over) const;
   void count_frames(ElementStop& stop, const std::vector<LinkReport>& links) const;
   void tell_unfinished();
+
+  // what has become of those that have ended (verdicts.cpp)
+  void judge_child(std::uint32_t lane, int status);
+  [[nodiscard]] const LinkEnd* left_open(std::uint32_t lane) const;
+  void judge_streams();
 
   // end (run_report.cpp)
   void conclude();

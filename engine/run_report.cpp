@@ -8,8 +8,19 @@
 #include "engine/bottleneck.hpp"
 #include "engine/overflow.hpp"
 #include "engine/run.hpp"
+#include "engine/sandbox.hpp"
 
 namespace weir::engine {
+
+namespace {
+
+std::string refusal_text(const ElementReport& element) {
+  std::string text = "the sandbox of '" + element.name + "' refused what its worker tried: ";
+  for (const std::string& refused : element.refused) text += (&refused == &element.refused.front() ? "" : "; ") + refused;
+  return text;
+}
+
+}  // namespace
 
 void Run::conclude() {
   end_ns_ = monotonic_ns();
@@ -44,8 +55,9 @@ void Run::tell_elements_of_the_end() {
 void Run::release_left_frames() {
   shm::ArenaTable arenas;
   for (const auto& [lane, segment] : memory_->arenas) arenas.set(lane, segment);
-  for (auto& [number, segment] : memory_->rings) {
-    const PlannedLink& link = plan_.links[number];
+  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
+    const PlannedLink& link = plan_.links[i];
+    if (!link.has_ring()) continue;
     // A consumer that was killed may have taken, and dropped, frames above the head it had published: then their
     // shares stay, and the memory with them.
     // SYNC lane.state (acquire): pairs with the end of Lane::run.
@@ -55,6 +67,7 @@ void Run::release_left_frames() {
     const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
                          plan_.lanes[link.consumer_lane].mode == Mode::process;
     if (link.overflow != Overflow::block) {
+      const shm::Segment& segment = memory_->overflow_rings.at(i);
       shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
       if (!header) continue;
       const shm::OverflowView view(header, link.capacity);
@@ -63,7 +76,7 @@ void Run::release_left_frames() {
         (void)take_back(view.slot(pos), arenas, crosses);
       continue;
     }
-    shm::RingHeader* header = shm::attach_ring(segment.data(), segment.size(), link.capacity);
+    shm::RingHeader* header = memory_->rings.at(i).ring(link.capacity);
     if (!header) continue;  // scribbled over; the memory goes as a whole
     auto* slots = reinterpret_cast<shm::Slot*>(header + 1);
     const std::uint64_t end = shm::frames_put(*header, link.capacity);
@@ -118,8 +131,10 @@ void Run::report_elements() {
       report.polls = control_of(worker).polls.load(std::memory_order_relaxed);
       report.killed = lane.killed;
       report.restarts = lane.restarts;
+      report.refused = refusals_in(controls_[worker.lane].header().sandbox);
       report.ended = !lane.killed && controls_[worker.lane].header().state.load(std::memory_order_relaxed) == LaneState::ended;
     }
+    if (!report.refused.empty()) report_.warnings.push_back(refusal_text(report));
     report_.elements.push_back(std::move(report));
   }
 }

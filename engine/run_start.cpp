@@ -213,9 +213,13 @@ void Run::make_memory() {
   for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
     const PlannedLink& link = plan_.links[i];
     if (!link.has_ring()) continue;
-    auto ring = shm::Segment::create(sharing, ring_bytes_of(link.capacity, link.overflow), "ring");
-    create_ring_of(ring.data(), link.capacity, link.overflow);
-    memory_->rings[i] = std::move(ring);
+    if (link.overflow == Overflow::block) {
+      memory_->rings[i] = shm::RingSegment::create(sharing, link.capacity);
+    } else {
+      auto ring = shm::Segment::create(sharing, shm::overflow_bytes(link.capacity), "ring");
+      shm::create_overflow_ring(ring.data(), link.capacity);
+      memory_->overflow_rings[i] = std::move(ring);
+    }
   }
   lanes_.resize(plan_.lanes.size());
   for (LaneRun& lane : lanes_) lane.running = true;

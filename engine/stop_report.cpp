@@ -39,7 +39,7 @@ void Run::note_ending() noexcept {
     at_ending_[i].delivered =
         ring == memory_->rings.end()
             ? kUnseen
-            : ring->second.at<shm::RingHeader>(0)->head.load(std::memory_order_relaxed);  // relaxed: a figure
+            : ring->second.header()->head.load(std::memory_order_relaxed);  // relaxed: a figure
   }
 }
 

@@ -35,10 +35,6 @@ void block_signals() noexcept {
 std::string thread_name(const std::string& elements) { return ("weir:" + elements).substr(0, 15); }
 void name_thread(const std::string& elements) { ::prctl(PR_SET_NAME, thread_name(elements).c_str()); }
 
-/// A host that ignores SIGCHLD, or reaps every child, leaves no status, nor does a debugger that holds what is left of
-/// the process. Neither an exit nor a signal looks like it.
-constexpr int kNoStatus = -1;
-
 /// A debugger may let go of it much later: a thread of its own waits for that, and nobody for the thread.
 void collect_later(pid_t pid) noexcept {
   try {
@@ -244,6 +240,7 @@ void Run::poll_once() {
   watch_sleepers();
   // SYNC error.record (acquire): collect_error reads it
   if (controls_[kMainLane].header().error.set.load(std::memory_order_acquire) != 0) collect_error(kMainLane);
+  judge_streams();
   on_signals();
   if (main_done_.load(std::memory_order_acquire)) stop_what_idles();  // SYNC run.main_done (acquire)
   check_deadlines();
@@ -298,82 +295,6 @@ void Run::on_child_ended(std::uint32_t lane) {
   mark_terminated(lane);
   for (const std::uint32_t neighbour : plan_.lanes[lane].neighbours) ring_lane(neighbour);  // it may not have
   if (!done) judge_child(lane, status);
-}
-
-void Run::judge_child(std::uint32_t lane, int status) {
-  if (lanes_[lane].killed) return;  // told already
-  lanes_[lane].failed = true;
-  if (lanes_[lane].stalled) {
-    const WorkerStuck error("the worker of '" + elements_of(lane) + "' (pid " + std::to_string(lanes_[lane].child.pid) +
-                            ") was killed: " + stall_text(lane));
-    add_error(std::make_exception_ptr(error), error.what());
-    return request_stop(options_.stop_timeout);
-  }
-  // SYNC lane.state (acquire): pairs with the release at the end of Lane::run, so figures and errors are complete.
-  const LaneState state = controls_[lane].header().state.load(std::memory_order_acquire);
-  const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  const int exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : status == kNoStatus ? -1 : 0;
-  if (state == LaneState::ended && signal == 0 && exit_status <= 0) {
-    const LinkEnd* end = left_open(lane);
-    lanes_[lane].failed = end != nullptr;
-    if (!end) return;
-    const WorkerError error(elements_of(lane), "", 0, "weir::Error",
-                            "its process has ended before the stream of pad '" +
-                                (end->produces ? end->source : end->sink) +
-                                "': it has written over memory that is weir's");
-    add_error(std::make_exception_ptr(error), error.what());
-    return request_stop(options_.stop_timeout);
-  }
-  if (state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main) {
-    collect_error(lane);
-  } else if (const std::string why = refusal_in(controls_[lane].header().prologue); !why.empty()) {
-    const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + why);
-    add_error(std::make_exception_ptr(error), error.what());
-  } else if (state == LaneState::created && signal == 0) {
-    const StartError error("the worker process of '" + elements_of(lane) + "' (pid " +
-                           std::to_string(lanes_[lane].child.pid) + ") ended with exit status " +
-                           std::to_string(exit_status) +
-                           " before it attached; does main() begin with weir::worker_main(argc, argv); ?");
-    add_error(std::make_exception_ptr(error), error.what());
-  } else {
-    const WorkerCrashed error(elements_of(lane), lanes_[lane].child.pid, exit_status, signal);
-    add_error(std::make_exception_ptr(error), error.what());
-  }
-  request_stop(options_.stop_timeout);
-}
-
-// A worker that ends leaves its queues closed, and an EOS frame last in each that it fills, unless nobody listens, the
-// run is being stopped, or what came to it ended without one. One that has written over its memory may not.
-const LinkEnd* Run::left_open(std::uint32_t lane) const {
-  // relaxed, all: its process has ended, and so have those from which it has learned of an end
-  const auto ring_of = [&](const LinkEnd& end) -> const shm::RingHeader& {
-    return *memory_->rings.at(end.link).at<shm::RingHeader>(0);
-  };
-  const auto ends_with_eos = [&](const LinkEnd& end) {
-    const shm::RingHeader& ring = ring_of(end);
-    const std::uint64_t closed = ring.closed_at.load(std::memory_order_relaxed);
-    if (closed == 0) return false;
-    if (end.overflow != Overflow::block)
-      return (shm::OverflowView(memory_->rings.at(end.link).at<shm::OverflowHeader>(0), end.capacity)
-                  .slot(closed - 1).flags & detail::kEos) != 0;
-    const auto* slots = reinterpret_cast<const shm::Slot*>(&ring + 1);
-    return (slots[(closed - 1) & (shm::ring_slots(end.capacity) - 1)].flags & detail::kEos) != 0;
-  };
-  bool excused = stopping_.load(std::memory_order_acquire);  // SYNC run.stopping (acquire): pairs with request_stop
-  for (const LinkEnd& end : plan_.lanes[lane].ends) {
-    if (end.produces || !end.consumes) continue;
-    const shm::RingHeader& ring = ring_of(end);
-    if (ring.gone.load(std::memory_order_relaxed) == 0) return &end;
-    if (ring.closed_at.load(std::memory_order_relaxed) != shm::kOpen && !ends_with_eos(end)) excused = true;
-  }
-  for (const LinkEnd& end : plan_.lanes[lane].ends) {
-    if (!end.produces || end.consumes) continue;
-    const shm::RingHeader& ring = ring_of(end);
-    if (ring.closed_at.load(std::memory_order_relaxed) == shm::kOpen) return &end;
-    const bool nobody_listens = ring.gone.load(std::memory_order_relaxed) != 0;
-    if (!excused && !nobody_listens && !end.by_hand && !ends_with_eos(end)) return &end;
-  }
-  return nullptr;
 }
 
 void Run::on_lane_ended(std::uint32_t lane) {

@@ -1,5 +1,5 @@
 // Where a spawned worker process begins: it attaches to its control block and its segments, builds its lane by the
-// same code as a thread does, runs it, and leaves. Its exit status is 0 if the control block tells the rest.
+// same code as a thread does, goes into its sandbox where it has one, runs it, and leaves. Its exit status is 0 if the control block tells the rest.
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -18,6 +18,7 @@
 #include "engine/fault.hpp"
 #include "engine/placement.hpp"
 #include "engine/run.hpp"
+#include "engine/sandbox.hpp"
 #include "shm/pages.hpp"
 
 namespace weir {
@@ -87,6 +88,7 @@ void run_lane(Control& control) {
   Lane lane(spec, memory, control);
   add_workers(lane, control, map_shared_blocks(spec, memory));
   step("attach.lane");
+  if (spec.sandbox) enter_sandbox(spec, control.header().sandbox);
   control.header().state.store(LaneState::attached, std::memory_order_relaxed);  // a figure for the start deadline
   step("attached");
   Crew({&lane}).run();

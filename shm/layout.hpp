@@ -7,10 +7,10 @@
 //   arena segment    ArenaHeader | { BlockHeader payload }…   one a lane that lends blocks
 //   control segment  engine/control.hpp                       one a lane, seen by it and the parent only
 //
-//   RingHeader  0    constants: magic, version, slots, limit
-//             64     written by the producer: closed_at
-//            128     written by the consumer: head, gone, samples
-//            192     Slot 0: stamp (8 bytes) and descriptor (56), one cache line
+//   RingHeader  0    written by the consumer: head, gone, samples
+//               P    constants: magic, version, slots, limit      (P: kRingPart, a page, so that neither side need be
+//            P+64    written by the producer: closed_at            able to write what the other does: ring_segment.hpp)
+//           P+128    Slot 0: stamp (8 bytes) and descriptor (56), one cache line
 #pragma once
 
 #include <atomic>
@@ -45,7 +45,21 @@ inline constexpr std::uint64_t kRingMagic = 0x676e697272696577;   // "weirring"
 inline constexpr std::uint64_t kArenaMagic = 0x6e65726172696577;  // "weiraren"
 inline constexpr std::uint64_t kOpen = ~std::uint64_t{0};
 
+/// As long as a page of the kernel's, whatever it was built with.
+#if defined(__x86_64__)
+inline constexpr std::size_t kRingPart = 4 << 10;
+#else
+inline constexpr std::size_t kRingPart = 64 << 10;
+#endif
+
 struct alignas(kLine) RingHeader {
+  /// Everything below this position was taken. Published lazily: every quarter of the limit, when the consumer
+  /// runs dry, and before it waits for anything.
+  std::atomic<std::uint64_t> head{0};
+  std::atomic<std::uint32_t> gone{0};       ///< the consumer has ended: what is put now stays
+  std::atomic<std::uint64_t> samples{0};    ///< of the frames below head, items per channel
+  std::byte unused[kRingPart - 24];         // never touched
+
   std::uint64_t magic = kRingMagic;
   std::uint32_t version = kLayoutVersion;
   std::uint32_t slots = 0;  ///< a power of two
@@ -53,15 +67,9 @@ struct alignas(kLine) RingHeader {
 
   /// Position one past the last frame, once the producer has ended; kOpen before.
   alignas(kLine) std::atomic<std::uint64_t> closed_at{kOpen};
-
-  /// Everything below this position was taken. Published lazily: every quarter of the limit, when the consumer
-  /// runs dry, and before it waits for anything.
-  alignas(kLine) std::atomic<std::uint64_t> head{0};
-  std::atomic<std::uint32_t> gone{0};       ///< the consumer has ended: what is put now stays
-  std::atomic<std::uint64_t> samples{0};    ///< of the frames below head, items per channel
 };
-static_assert(sizeof(RingHeader) == 192 && std::is_standard_layout_v<RingHeader>);
-static_assert(offsetof(RingHeader, closed_at) == 64 && offsetof(RingHeader, head) == 128);
+static_assert(sizeof(RingHeader) == kRingPart + 128 && std::is_standard_layout_v<RingHeader>);
+static_assert(offsetof(RingHeader, magic) == kRingPart && offsetof(RingHeader, closed_at) == kRingPart + 64);
 
 [[nodiscard]] constexpr std::size_t ring_slots(std::size_t limit) noexcept { return std::bit_ceil(limit); }
 [[nodiscard]] constexpr std::size_t ring_bytes(std::size_t limit) noexcept {

@@ -38,7 +38,7 @@ struct OverflowHeader {
   std::atomic<std::uint64_t> displaced{0};       ///< frames dropped after; the claim may be one ahead
   std::atomic<std::uint64_t> dropped_samples{0};  ///< of both, items per channel
 };
-static_assert(sizeof(OverflowHeader) == 320 && std::is_standard_layout_v<OverflowHeader>);
+static_assert(sizeof(OverflowHeader) == sizeof(RingHeader) + 128 && std::is_standard_layout_v<OverflowHeader>);
 
 /// The claim word: position of the front (48 bits) | how many frames were displaced, modulo 2^15 | whether the frame
 /// before the front was. In one word, so that the accounts are exact at every moment.

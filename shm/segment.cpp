@@ -74,23 +74,21 @@ std::size_t read_number(const char* path) {
 
 }  // namespace
 
-void Segment::map(PageKind pages, std::string_view what) {
+void Segment::map(PageKind pages, std::string_view what, void* place, Access access) {
   // Pages set aside are reserved by the mapping, so that no touch can find none left.
   int flags = fd_ < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
   if (pages != PageKind::reserved) flags |= MAP_NORESERVE;
   else if (fd_ < 0) flags |= MAP_HUGETLB;
-  void* place = nullptr;
-  if (pages == PageKind::transparent) {
-    place = aligned_place(bytes_, huge_page_bytes());
-    if (place) flags |= MAP_FIXED;
-  }
-  void* p = ::mmap(place, bytes_, PROT_READ | PROT_WRITE, flags, fd_, 0);
+  if (pages == PageKind::transparent) place = aligned_place(bytes_, huge_page_bytes());
+  if (place) flags |= MAP_FIXED;
+  const int protection = access == Access::read_write ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* p = ::mmap(place, bytes_, protection, flags, fd_, 0);
   if (p == MAP_FAILED) fail("mapping " + std::string(what), bytes_, errno);
   data_ = static_cast<std::byte*>(p);
   if (pages == PageKind::transparent) ::madvise(data_, bytes_, MADV_HUGEPAGE);  // a hint: without, pages are small
 }
 
-Segment Segment::create(Sharing sharing, std::size_t bytes, std::string_view what, PageKind pages) {
+Segment Segment::create(Sharing sharing, std::size_t bytes, std::string_view what, PageKind pages, void* place) {
   Segment segment;
   segment.pages_ = pages;
   if (pages == PageKind::reserved) bytes = round_up(bytes, huge_page_bytes());
@@ -105,11 +103,11 @@ Segment Segment::create(Sharing sharing, std::size_t bytes, std::string_view wha
       fail("shared memory for " + std::string(what), bytes, errno);
   }
   segment.bytes_ = bytes;
-  segment.map(pages, what);
+  segment.map(pages, what, place);
   return segment;
 }
 
-Segment Segment::attach(int fd, std::size_t bytes, std::string_view what, PageKind pages) {
+Segment Segment::adopt(int fd, std::size_t bytes, std::string_view what, PageKind pages) {
   Segment segment;
   segment.fd_ = fd;
   segment.pages_ = pages;
@@ -122,7 +120,25 @@ Segment Segment::attach(int fd, std::size_t bytes, std::string_view what, PageKi
     throw StartError("can't attach to " + std::string(what) + ": it has " + std::to_string(status.st_size) +
                      " bytes, expected " + std::to_string(bytes));
   segment.bytes_ = bytes;
+  return segment;
+}
+
+Segment Segment::attach(int fd, std::size_t bytes, std::string_view what, PageKind pages) {
+  Segment segment = adopt(fd, bytes, what, pages);
   segment.map(pages, what);
+  return segment;
+}
+
+Segment Segment::attach_at(void* place, int fd, std::size_t bytes, std::string_view what, Access access) {
+  Segment segment = adopt(fd, bytes, what, PageKind::normal);
+  if (access == Access::read_only) {
+    const int reader = ::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC);
+    if (reader < 0)
+      throw StartError("can't attach to " + std::string(what) + " for reading only: /proc/self/fd: " +
+                       std::strerror(errno) + "; is /proc mounted?");
+    ::close(std::exchange(segment.fd_, reader));
+  }
+  segment.map(PageKind::normal, what, place, access);
   return segment;
 }
 

@@ -24,13 +24,18 @@ enum class PageKind : std::uint8_t {
 class Segment {
  public:
   enum class Sharing : bool { private_memory, shared };
+  enum class Access : bool { read_only, read_write };
 
   Segment() = default;
   /// Zeroed memory of `bytes`, reserved but not committed. `what` names it in errors and in /proc/PID/maps.
-  /// Reserved pages make it longer, up to a whole number of them.
-  static Segment create(Sharing sharing, std::size_t bytes, std::string_view what, PageKind pages = PageKind::normal);
+  /// Reserved pages make it longer, up to a whole number of them. A `place` is the caller's, who keeps it free.
+  static Segment create(Sharing sharing, std::size_t bytes, std::string_view what, PageKind pages = PageKind::normal,
+                        void* place = nullptr);
   /// Maps what `fd` holds, which has to be `bytes` long or longer; takes the descriptor over.
   static Segment attach(int fd, std::size_t bytes, std::string_view what, PageKind pages = PageKind::normal);
+  /// The same at a place of the caller's. Read-only: the descriptor becomes one that can't be mapped otherwise, so that
+  /// this process has no way back to writing.
+  static Segment attach_at(void* place, int fd, std::size_t bytes, std::string_view what, Access access);
   Segment(Segment&& other) noexcept;
   Segment& operator=(Segment&& other) noexcept;
   ~Segment();
@@ -50,7 +55,8 @@ class Segment {
   void populate(std::size_t offset, std::size_t bytes) const;
 
  private:
-  void map(PageKind pages, std::string_view what);
+  static Segment adopt(int fd, std::size_t bytes, std::string_view what, PageKind pages);
+  void map(PageKind pages, std::string_view what, void* place = nullptr, Access access = Access::read_write);
 
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;

@@ -271,8 +271,7 @@ struct MemoryOfALane : testing::Test {
     for (const std::uint32_t lane : {0, 1, 2}) memory.bell(lane)->parked = 10 + lane;
     for (const std::uint32_t lane : {1, 2})
       memory.arenas[lane] = shm::create_arena(kShared, spec.arena_limit, lane);
-    memory.rings[4] = Segment::create(kShared, shm::ring_bytes(10), "ring");
-    shm::create_ring(memory.rings[4].data(), 10);
+    memory.rings[4] = shm::RingSegment::create(kShared, 10);
     memory.shared_blocks.push_back(Segment::create(kShared, 1, "empty"));
     memory.shared_blocks.push_back(Segment::create(kShared, 100, "table"));
     std::strcpy(memory.shared_blocks[1].at<char>(0), "a table");

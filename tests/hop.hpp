@@ -58,8 +58,7 @@ class Hop {
       new (memory.bells[lane].data()) weir::shm::Bell;
       memory.arenas[lane] = weir::shm::create_arena(sharing, 16 << 20, lane);
     }
-    memory.rings[0] = Segment::create(sharing, weir::shm::ring_bytes(8), "ring");
-    weir::shm::create_ring(memory.rings[0].data(), 8);
+    memory.rings[0] = weir::shm::RingSegment::create(sharing, 8);
     return memory;
   }
   static weir::engine::LaneSpec spec(std::uint32_t lane, bool crosses) {

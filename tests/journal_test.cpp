@@ -89,10 +89,8 @@ class Mortal {
       new (memory_.bells[lane].data()) shm::Bell;
       memory_.arenas[lane] = shm::create_arena(kShared, 16 << 20, lane);
     }
-    for (std::uint32_t link : {kIn, kFirst, kSecond, kOther}) {
-      memory_.rings[link] = shm::Segment::create(kShared, shm::ring_bytes(capacity), "ring");
-      shm::create_ring(memory_.rings[link].data(), capacity);
-    }
+    for (std::uint32_t link : {kIn, kFirst, kSecond, kOther})
+      memory_.rings[link] = shm::RingSegment::create(kShared, capacity);
     memory_.journals[kWorkerLane] = shm::Segment::create(kShared, JournalView::bytes(specs_[1]), "journal");
     host_ = std::make_unique<Lane>(specs_[0], memory_, controls_[0]);
     out_ = &host_->add_outlet({kIn}, "host:src:out", true);

@@ -79,6 +79,8 @@ LaneSpec full_spec() {
   spec.arena_pages = shm::PageKind::reserved;
   spec.prefault = 1 << 30;
   spec.lock_memory = true;
+  spec.sandbox = true;
+  spec.sandbox_reads = {"speech.wav", "-"};
   return spec;
 }
 
@@ -124,6 +126,8 @@ void expect_equal(const LaneSpec& a, const LaneSpec& b) {
     EXPECT_EQ(a.shared_blocks[i].metadata, b.shared_blocks[i].metadata);
   }
   EXPECT_EQ(a.modules, b.modules);
+  EXPECT_EQ(a.sandbox, b.sandbox);
+  EXPECT_EQ(a.sandbox_reads, b.sandbox_reads);
   EXPECT_EQ(a.arena_limit, b.arena_limit);
   EXPECT_EQ(a.barrier, b.barrier);
   EXPECT_EQ(a.wait, b.wait);

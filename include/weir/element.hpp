@@ -24,6 +24,7 @@
 #include "weir/pad.hpp"
 #include "weir/placement.hpp"
 #include "weir/restart.hpp"
+#include "weir/sandbox.hpp"
 
 namespace weir {
 
@@ -59,6 +60,10 @@ struct ElementOptions {
   /// A poll that takes longer is taken for hung, and its process for dead: it is killed. What it waits in a queue does
   /// not count, nor does time in which the process is stopped by a signal or a debugger.
   std::optional<std::chrono::nanoseconds> stall_timeout = {};
+  Sandbox sandbox = Sandbox::none;            ///< what it may do beside its work
+  /// Files that it may read in a sandbox, by the very paths that it opens; "-": the standard input. They are opened as
+  /// the worker starts. `make_element` adds what its type's parameters name.
+  std::vector<std::string> sandbox_reads = {};
 };
 
 /// What a pad needs before it gives frames.

@@ -77,6 +77,8 @@ struct ElementReport {
   bool ended = false;       ///< by itself
   bool killed = false;      ///< because it did not come back by the deadline
   std::vector<RestartReport> restarts;  ///< in their order
+  /// What its sandbox refused, as the worker's process itself has noted it: "openat '/etc/passwd'", "socket, 3 times".
+  std::vector<std::string> refused;
 };
 
 struct LaneReport {

@@ -20,6 +20,7 @@
 #include "weir/registry.hpp"
 #include "weir/report.hpp"
 #include "weir/restart.hpp"
+#include "weir/sandbox.hpp"
 #include "weir/sinks.hpp"
 #include "weir/sources.hpp"
 #include "weir/transforms.hpp"

@@ -92,7 +92,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::ranges::copy(part, to);
     input = input.subspan(part.size());
   };
-  write(consumer.ring.data(), consumer.ring.size());
+  // What can be in use of it: not the rest of the page that its consumer alone writes.
+  write(consumer.ring.data() + shm::kRingPart, sizeof(shm::RingHeader) - shm::kRingPart);
+  write(consumer.ring.data(), shm::kLine);
+  write(consumer.ring.data() + sizeof(shm::RingHeader), consumer.ring.size() - sizeof(shm::RingHeader));
   write(consumer.peer.data() + sizeof(shm::ArenaHeader), kBlocksBytes);
   shm::RingHeader* header = shm::attach_ring(consumer.ring.data(), consumer.ring.size(), kLimit);
   if (!header) return 0;

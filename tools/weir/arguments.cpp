@@ -17,7 +17,7 @@ constexpr const char* kRunFooter =
     "  weir run wav_source name=in path=a.wav ! bandpass low=300 high=3400 ! wav_sink path=b.wav \\\n"
     "           in. ! stft size=512 ! spectrogram path=c.png\n"
     "\n"
-    "Every element takes mode=, queue=, lane=, wait=, cpu=, realtime= and restart=; see weir inspect ELEMENT. Settings\n"
+    "Every element takes mode=, queue=, lane=, wait=, cpu=, realtime=, restart= and sandbox=; see weir inspect ELEMENT. Settings\n"
     "before the first element are the pipeline's: mode=, and the options above with '_' for '-', such as\n"
     "main_cpu=0. The first Ctrl+C ends the sources and lets everything drain, the second stops, the third\n"
     "kills.\n"

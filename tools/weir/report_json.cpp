@@ -68,7 +68,8 @@ ordered_json element_json(const ElementReport& element, const std::string& type)
           {"polls", element.polls},
           {"ended", element.ended},
           {"killed", element.killed},
-          {"restarts", restarts_json(element.restarts)}};
+          {"restarts", restarts_json(element.restarts)},
+          {"refused", element.refused}};
 }
 
 ordered_json stop_json(const std::optional<StopReport>& stop) {

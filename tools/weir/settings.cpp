@@ -65,6 +65,7 @@ void put_common(ElementOptions& options, const std::string& name, const weir::Va
   if (name == "restart_budget") options.restart_budget = count_of(value);
   if (name == "restart_backoff") options.restart_backoff = time_from(text_of(value));
   if (name == "stall_timeout") options.stall_timeout = time_from(text_of(value));
+  if (name == "sandbox") options.sandbox = *sandbox_from(text_of(value));
 }
 
 void put_option(Options& options, const std::string& name, const weir::Value& value) {
@@ -167,7 +168,12 @@ const std::vector<Parameter>& common_parameters() {
        .fallback = std::string("10ms")},
       {.name = "stall_timeout",
        .type = ParameterType::text,
-       .help = "a poll of its worker that takes longer, such as 2s, is hung: its process is killed"}};
+       .help = "a poll of its worker that takes longer, such as 2s, is hung: its process is killed"},
+      {.name = "sandbox",
+       .type = ParameterType::text,
+       .help = "strict: its worker's process may do nothing beside its work, but read the files that parameters name",
+       .fallback = std::string(to_string(ElementOptions{}.sandbox)),
+       .choices = {"none", "strict"}}};
   return parameters;
 }
 

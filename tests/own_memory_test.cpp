@@ -1,0 +1,256 @@
+// What a worker process maps: the memory of its own links and no other, and what it need not write only for reading.
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <span>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "elements_for_tests.hpp"
+#include "rings.hpp"
+#include "shm/ring_segment.hpp"
+#include "victims.hpp"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace weir;
+using namespace weir::test;
+using testing::SizeIs;
+
+WEIR_WORKER(CountingSource);
+
+namespace {
+
+// --- One ring
+
+using shm::RingSegment;
+using Side = RingSegment::Side;
+
+constexpr std::size_t kLimit = 100;
+
+struct SharedRing : testing::Test {
+  [[nodiscard]] RingSegment attach(Side side) const {
+    RingSegment::Descriptors fds = ring.fds();
+    for (int& fd : fds) fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return RingSegment::attach(fds, kLimit, side, "ring");
+  }
+  RingSegment ring = RingSegment::create(shm::Segment::Sharing::shared, kLimit);
+  RingSegment for_producer = attach(Side::producer), for_consumer = attach(Side::consumer);
+};
+
+/// What becomes of a process that does this: the signal that ends it, or 0.
+template <class Deed>
+int signal_after(Deed&& deed) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGSEGV, SIG_DFL);  // a sanitizer has a handler
+    deed();
+    ::_exit(0);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+TEST_F(SharedRing, PassesFramesBetweenSidesOfWhichEachWritesItsPart) {
+  shm::RingWriter writer(for_producer.ring(kLimit), kLimit);
+  shm::RingReader reader(for_consumer.ring(kLimit), kLimit);
+  for (std::uint64_t n = 0; n < 3 * kLimit; ++n) {
+    ASSERT_TRUE(writer.has_room());
+    writer.put(shm::numbered(n));
+    shm::Descriptor frame{};
+    ASSERT_TRUE(reader.has_frame());
+    reader.take(frame);
+    EXPECT_TRUE(shm::is_numbered(frame, n));
+    reader.release();
+  }
+  writer.close();
+  EXPECT_TRUE(reader.drained());
+  EXPECT_EQ(shm::frames_put(*ring.ring(kLimit), kLimit), 3 * kLimit);
+}
+
+TEST_F(SharedRing, KillsASideThatWritesToTheOthersPart) {
+  EXPECT_EQ(signal_after([&] { for_producer.header()->head = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_after([&] { for_producer.header()->gone = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_after([&] { for_consumer.header()->closed_at = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_after([&] { reinterpret_cast<shm::Slot*>(for_consumer.header() + 1)[kLimit - 1].home = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_after([&] { for_producer.header()->closed_at = 1; }), 0);
+  EXPECT_EQ(signal_after([&] { for_consumer.header()->head = 1; }), 0);
+}
+
+TEST_F(SharedRing, GivesASideNoWayToWriteTheOthersPart) {
+  for (const shm::Segment* part : {&for_producer.parts()[0], &for_consumer.parts()[1]}) {
+    EXPECT_EQ(::mprotect(part->data(), part->size(), PROT_READ | PROT_WRITE), -1);
+    EXPECT_EQ(errno, EACCES);
+    EXPECT_EQ(::mmap(nullptr, part->size(), PROT_READ | PROT_WRITE, MAP_SHARED, part->fd(), 0), MAP_FAILED);
+    EXPECT_EQ(errno, EACCES);
+    EXPECT_EQ(::write(part->fd(), "", 1), -1);
+    EXPECT_EQ(errno, EBADF);
+  }
+}
+
+// --- Workers
+
+struct Mapping {
+  std::uintptr_t begin;
+  std::uint64_t inode;
+  std::string permissions, segment;  // "rw-s", "ring"
+};
+/// weir's memory in this process.
+std::vector<Mapping> mappings() {
+  constexpr std::string_view kName = "/memfd:weir:";
+  std::vector<Mapping> all;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const std::size_t name = line.find(kName);
+    if (name == std::string::npos) continue;
+    std::istringstream fields(line);
+    Mapping& m = all.emplace_back();
+    std::string range_end, offset, device;
+    char dash = 0;
+    fields >> std::hex >> m.begin >> dash >> range_end >> m.permissions >> offset >> device >> std::dec >> m.inode;
+    m.segment = line.substr(name + kName.size(), line.find(' ', name) - name - kName.size());
+  }
+  return all;
+}
+
+constexpr std::size_t kWordsEach = 64;
+/// The worker's own part of the shared words.
+std::span<std::int64_t> own_words(WorkerContext& ctx) {
+  const std::span<std::byte> bytes = ctx.shm("seen").bytes;
+  const auto number = static_cast<std::size_t>(ctx.arg<std::int64_t>("number"));
+  return {reinterpret_cast<std::int64_t*>(bytes.data()) + number * kWordsEach, kWordsEach};
+}
+
+/// Passes frames on, and tells of its memory: how many segments of each kind it may read or write, then all inodes.
+class Surveyor : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  enum Count : std::size_t { rings_to_read, rings_to_write, arenas, bells, controls, inodes };
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    if (frame->eos()) survey(own_words(ctx));
+    ctx.outq().put(std::move(*frame));
+  }
+
+ private:
+  static void survey(std::span<std::int64_t> words) {
+    std::size_t next = inodes;
+    for (const Mapping& m : mappings()) {
+      const bool writes = m.permissions == "rw-s";
+      if (m.segment == "ring") ++words[writes ? rings_to_write : rings_to_read];
+      if (m.segment == "arena") ++words[arenas];
+      if (m.segment == "bell") ++words[bells];
+      if (m.segment == "control") ++words[controls];
+      words[next++] = static_cast<std::int64_t>(m.inode);
+    }
+  }
+};
+WEIR_WORKER(Surveyor);
+
+/// Writes once, before its tenth frame, to the part of a ring that its neighbour writes.
+class Trespasser : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    std::int64_t& times = own_words(ctx)[0];
+    if (++ctx.state<std::int64_t>(0) == 10 && times++ < ctx.arg<std::int64_t>("times")) trespass();
+    ctx.outq().put(std::move(*frame));
+  }
+
+ private:
+  static void trespass() {
+    ::signal(SIGSEGV, SIG_DFL);  // a sanitizer has a handler
+    for (const Mapping& m : mappings())
+      if (m.segment == "ring" && m.permissions == "r--s")
+        std::atomic_ref(*reinterpret_cast<std::uint64_t*>(m.begin)).store(7, std::memory_order_relaxed);
+  }
+};
+WEIR_WORKER(Trespasser);
+
+using OwnMemory = LeavesNothing;
+
+struct Chains {
+  /// source > middle > collect, the first two in processes.
+  template <class Middle>
+  void add_chain(const std::string& number, ElementOptions middle) {
+    pipeline.emplace<CountingSource>({.name = "source" + number,
+                                      .source_pads = {"out"},
+                                      .worker_argdict = {{"count", std::int64_t{100}}, {"block", std::int64_t{10}}}});
+    middle.name = "middle" + number;
+    middle.sink_pads = {"in"};
+    middle.source_pads = {"out"};
+    middle.worker_argdict.set("number", Value(static_cast<std::int64_t>(std::stoll(number))));
+    pipeline.emplace<Middle>(middle);
+    sinks.push_back(&pipeline.emplace<MainSink>({.name = "sink" + number, .sink_pads = {"in"}}));
+    pipeline.link("source" + number + ":src:out", "middle" + number + ":snk:in");
+    pipeline.link("middle" + number + ":src:out", "sink" + number + ":snk:in");
+  }
+  std::span<std::int64_t> share_words(Parallelize& parallelize) {
+    const std::int64_t zeros[2 * kWordsEach] = {};
+    const SharedBlock block = parallelize.to_shm("seen", std::span<const std::int64_t>(zeros));
+    return {reinterpret_cast<std::int64_t*>(block.bytes.data()), 2 * kWordsEach};
+  }
+  Pipeline pipeline;
+  std::vector<MainSink*> sinks;
+};
+
+TEST_F(OwnMemory, IsThatOfAWorkersOwnLinksAndNoOther) {
+  Chains chains;
+  chains.add_chain<Surveyor>("0", {});
+  chains.add_chain<Surveyor>("1", {});
+  Parallelize parallelize(chains.pipeline, {.mode = Mode::process});
+  const std::span<std::int64_t> words = chains.share_words(parallelize);
+  parallelize.run();
+  std::vector<std::set<std::int64_t>> inodes;
+  for (const std::size_t number : {0, 1}) {
+    const auto seen = words.subspan(number * kWordsEach, kWordsEach);
+    EXPECT_EQ(seen[Surveyor::rings_to_read], 2) << "of each of its two rings the other side's part";
+    EXPECT_EQ(seen[Surveyor::rings_to_write], 2);
+    EXPECT_EQ(seen[Surveyor::arenas], 2) << "its own, and that of the source whose blocks come to it";
+    EXPECT_EQ(seen[Surveyor::bells], 3) << "its own, the source's, the main lane's";
+    EXPECT_EQ(seen[Surveyor::controls], 1);
+    std::set<std::int64_t>& set = inodes.emplace_back(seen.begin() + Surveyor::inodes, seen.end());
+    set.erase(0);
+    EXPECT_THAT(set, SizeIs(2 + 2 + 2 + 3 + 1 + 1)) << "and the shared words";
+  }
+  std::vector<std::int64_t> in_both;
+  std::ranges::set_intersection(inodes[0], inodes[1], std::back_inserter(in_both));
+  EXPECT_THAT(in_both, SizeIs(2)) << "the main lane's bell and the shared words";
+}
+
+TEST_F(OwnMemory, KillsAWorkerThatWritesToWhatItsNeighbourWrites) {
+  Chains chains;
+  chains.add_chain<Trespasser>("0", {.worker_argdict = {{"times", std::int64_t{1}}}});
+  Parallelize parallelize(chains.pipeline, {.mode = Mode::process});
+  (void)chains.share_words(parallelize);
+  const auto error = thrown<WorkerCrashed>([&] { parallelize.run(); });
+  EXPECT_EQ(error->element, "middle0");
+  EXPECT_EQ(error->signal, SIGSEGV);
+  EXPECT_THAT(parallelize.report().errors, SizeIs(1)) << "its neighbours have nothing to say";
+}
+
+TEST_F(OwnMemory, LetsTheNeighboursOfSuchAWorkerGoOnWhenItIsRestarted) {
+  Chains chains;
+  chains.add_chain<Trespasser>("0", {.worker_argdict = {{"times", std::int64_t{3}}}, .restart = Restart::on_failure});
+  Parallelize parallelize(chains.pipeline, {.mode = Mode::process});
+  (void)chains.share_words(parallelize);
+  parallelize.run();
+  EXPECT_EQ(chains.sinks[0]->frames, 100);
+  EXPECT_THAT(report_of(parallelize.report(), "middle0").restarts, SizeIs(3));
+}
+
+}  // namespace
