@@ -14,10 +14,15 @@ namespace {
 
 class Writer {
  public:
-  explicit Writer(const WorkerContext& ctx)
-      : file_(ctx.arg<std::string>("path")), type_(ctx.arg<std::string>("sample")) {}
+  Writer(WorkerContext& ctx, const WrittenFile& written)
+      : file_(ctx, ctx.arg<std::string>("path"), written), type_(ctx.arg<std::string>("sample")) {
+    ctx.on_commit([this, &ctx](std::uint64_t) {
+      if (ctx.state<WrittenFile>().whole) file_.commit();
+    });
+  }
 
-  void take(const Frame& frame, WorkerContext& ctx) {
+  void take(const Frame& frame, WrittenFile& written, WorkerContext& ctx) {
+    file_.go_on(written);
     if (frame.has_data()) {
       if (type_ != "any" && type_ != type_name(frame.type()))
         throw PayloadError(
@@ -30,7 +35,7 @@ class Writer {
       else
         file_.write(std::vector<std::byte>(bytes.size()), ctx);  // of the same length, and nothing in it
     }
-    if (frame.eos()) file_.commit();
+    written = file_.progress(frame.eos());
   }
 
  private:
@@ -44,8 +49,9 @@ class RawSink : public ParallelizeSinkElement {
  public:
   using ParallelizeSinkElement::ParallelizeSinkElement;
   static void sub_process_internal(WorkerContext& ctx) {
-    auto& writer = ctx.state<Writer>(ctx);  // first of all: a path that can't be written shows at once
-    if (const auto frame = ctx.inq().get()) writer.take(*frame, ctx);
+    auto& written = ctx.state<WrittenFile>();
+    auto& writer = ctx.local<Writer>(ctx, written);  // first of all: a path that can't be written shows at once
+    if (const auto frame = ctx.inq().get()) writer.take(*frame, written, ctx);
   }
 };
 

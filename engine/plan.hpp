@@ -58,6 +58,7 @@ struct PlannedWorker {
   Parallelized* parallelized = nullptr;
   std::uint32_t lane = kNone;
   std::size_t index = 0;  ///< among its lane's workers
+  std::string dead_letters = {};  ///< file for the frames that kill it; empty: none
   std::vector<std::uint32_t> element_outlets;  ///< links element → worker, per sink pad (source: commands)
   std::vector<std::uint32_t> element_inlets;   ///< links worker → element, per source pad (sink: results)
 };
@@ -72,8 +73,9 @@ struct Plan {
   bool several_processes = false;
 };
 
-/// Which lanes keep a journal, as their elements ask for restarts. Throws StartError where those can't be had.
-void plan_restarts(Plan& plan);
+/// Which lanes keep a journal, as their elements ask for restarts, and where their dead letters go. Throws StartError
+/// where those can't be had.
+void plan_restarts(Plan& plan, const Options& options);
 
 /// "same lane", "thread ring" or "process ring", as reports say it.
 [[nodiscard]] std::string_view kind_of(const Plan& plan, const PlannedLink& link) noexcept;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/bottleneck.hpp"
+#include "engine/journal.hpp"
 #include "engine/run.hpp"
 
 namespace weir::engine {
@@ -104,6 +105,17 @@ void Run::write_report() {
   report_bottleneck();
 }
 
+// Of a worker that delivers at most once, by its journal.
+std::uint64_t Run::lost_at(std::uint32_t lane, std::uint32_t link) const {
+  const LaneSpec& spec = plan_.lanes[lane];
+  if (!spec.journal || spec.delivery != Delivery::at_most_once) return 0;
+  const auto& inlets = spec.workers.front().inlets;
+  const auto inlet = static_cast<std::size_t>(std::ranges::find(inlets, link) - inlets.begin());
+  const JournalView journal(memory_->journals.at(lane).data(), spec);
+  // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
+  return journal.of(journal.commit().load(std::memory_order_acquire)).inlets[inlet].lost;
+}
+
 void Run::report_links() {
   std::map<std::string, std::uint64_t> samples_of_source;
   const auto add = [&](LinkReport link, bool from_source) {
@@ -139,12 +151,13 @@ void Run::report_links() {
         add(std::move(report), link.from_source);
         continue;
       }
+      report.lost = lost_at(link.consumer_lane, i);
       const std::uint64_t put = shm::frames_put(*ring, link.capacity);
       const std::uint64_t head = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
       report.left += put - std::min(put, head);
       if (!ended_well(link.producer_lane)) report.produced = put;
       if (!ended_well(link.consumer_lane)) {
-        report.delivered = head;
+        report.delivered = head - std::min(head, report.lost);
         report.left = put - std::min(put, head);
         report.samples = ring->samples.load(std::memory_order_relaxed);
       }
@@ -176,6 +189,7 @@ void Run::report_elements() {
       report.polls = control_of(worker).polls.load(std::memory_order_relaxed);
       report.killed = lane.killed;
       report.restarts = lane.restarts;
+      report.dead_letters = lane.dead_letters;
       report.ended = !lane.killed && controls_[worker.lane].header().state.load(std::memory_order_relaxed) == LaneState::ended;
     }
     report_.elements.push_back(std::move(report));

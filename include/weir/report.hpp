@@ -32,7 +32,7 @@ class WEIR_API LatencyHistogram {
   std::uint64_t total_ = 0;
 };
 
-/// What became of the frames of one link: produced = delivered + dropped + left.
+/// What became of the frames of one link: produced = delivered + dropped + left + lost.
 struct LinkReport {
   std::string source;  ///< full names of the two pads
   std::string sink;
@@ -42,11 +42,12 @@ struct LinkReport {
   std::uint64_t delivered = 0;
   std::uint64_t dropped = 0;
   std::uint64_t left = 0;           ///< still queued when the run ended
+  std::uint64_t lost = 0;           ///< taken by workers that died with them, and deliver at most once
   std::uint64_t samples = 0;        ///< items per channel that were delivered
   std::uint64_t payload_copies = 0; ///< frames whose payload had to be copied to cross
   std::uint64_t full = 0;           ///< times that the producer's lane waited and this had no room
   std::uint64_t empty = 0;          ///< times that the consumer's lane waited and this had no frame
-  [[nodiscard]] bool balances() const noexcept { return produced == delivered + dropped + left; }
+  [[nodiscard]] bool balances() const noexcept { return produced == delivered + dropped + left + lost; }
 };
 
 /// A worker's process that died, and in whose place another was started.
@@ -56,6 +57,15 @@ struct RestartReport {
   int exit_status = 0;
   std::string error;    ///< the exception that left its poll, if it died of one
   double seconds = 0;   ///< from start()
+};
+
+/// A frame that killed each worker which took it, and was set aside; a gap took its place.
+struct DeadLetterReport {
+  std::string pad;           ///< full name
+  std::uint64_t number = 0;  ///< of the frame at its pad, from 0
+  std::int64_t time = 0;     ///< the frame's
+  std::string cause;         ///< how the worker died last
+  std::string file;          ///< where it is (weir/dead_letters.hpp)
 };
 
 struct ElementReport {
@@ -68,6 +78,7 @@ struct ElementReport {
   bool ended = false;       ///< by itself
   bool killed = false;      ///< because it did not come back by the deadline
   std::vector<RestartReport> restarts;  ///< in their order
+  std::vector<DeadLetterReport> dead_letters;  ///< in their order
 };
 
 struct LaneReport {

@@ -28,6 +28,7 @@ ordered_json link_json(const LinkReport& link) {
           {"delivered", link.delivered},
           {"dropped", link.dropped},
           {"left", link.left},
+          {"lost", link.lost},
           {"balances", link.balances()},
           {"samples", link.samples},
           {"payload_copies", link.payload_copies},
@@ -54,6 +55,17 @@ ordered_json restarts_json(const std::vector<RestartReport>& restarts) {
   return json;
 }
 
+ordered_json dead_letters_json(const std::vector<DeadLetterReport>& letters) {
+  ordered_json json = ordered_json::array();
+  for (const DeadLetterReport& letter : letters)
+    json.push_back({{"pad", letter.pad},
+                    {"number", letter.number},
+                    {"time", letter.time},
+                    {"cause", letter.cause},
+                    {"file", letter.file}});
+  return json;
+}
+
 ordered_json element_json(const ElementReport& element, const std::string& type) {
   return {{"name", element.name},
           {"type", type},
@@ -63,7 +75,8 @@ ordered_json element_json(const ElementReport& element, const std::string& type)
           {"polls", element.polls},
           {"ended", element.ended},
           {"killed", element.killed},
-          {"restarts", restarts_json(element.restarts)}};
+          {"restarts", restarts_json(element.restarts)},
+          {"dead_letters", dead_letters_json(element.dead_letters)}};
 }
 
 ordered_json run_json(const RunRecord& record, const std::unordered_map<std::string, std::string>& types) {

@@ -51,17 +51,28 @@ std::string ledger_table(const Report& report) {
                {"produced", Align::right},
                {"delivered", Align::right},
                {"dropped", Align::right},
-               {"left", Align::right}});
+               {"left", Align::right},
+               {"lost", Align::right}});
   for (const LinkReport& link : report.links)
     table.add({link.source + " > " + link.sink, link.kind, with_commas(link.produced),
                with_commas(link.delivered), with_commas(link.dropped),
-               with_commas(link.left) + (link.balances() ? "" : " !")});
+               with_commas(link.left), with_commas(link.lost) + (link.balances() ? "" : " !")});
   return table.text();
 }
 
 std::string ledger_verdict(const Session& session) {
-  if (session.balances()) return "ledger balances: produced = delivered + dropped + left, on every link";
-  return "LEDGER DOES NOT BALANCE: produced is not delivered + dropped + left on links marked '!'";
+  if (session.balances()) return "ledger balances: produced = delivered + dropped + left + lost, on every link";
+  return "LEDGER DOES NOT BALANCE: produced is not delivered + dropped + left + lost on links marked '!'";
+}
+
+/// A line for each.
+std::string dead_letters_lines(const Report& report) {
+  std::string text;
+  for (const ElementReport& element : report.elements)
+    for (const DeadLetterReport& letter : element.dead_letters)
+      text += fmt::format("set aside: frame {} of {} (time {}) is in '{}', as it killed the worker three times: {}\n",
+                          letter.number, letter.pad, letter.time, letter.file, letter.cause);
+  return text;
 }
 
 /// One line, or nothing where no lane stood out.
@@ -94,7 +105,7 @@ std::string single_report(const RunRecord& record) {
   for (const Measure& measure : measures()) table.add({measure.label, shown(measure, measure.of(report))});
   std::string warnings;
   for (const std::string& warning : report.warnings) warnings += "warning: " + warning + "\n";
-  return headline(record) + "\n" + warnings + "\n" + table.text() + "\n" + lanes_table(report) +
+  return headline(record) + "\n" + warnings + dead_letters_lines(report) + "\n" + table.text() + "\n" + lanes_table(report) +
          bottleneck_line(report) + "\n" + ledger_table(report);
 }
 
