@@ -152,13 +152,19 @@ void recover(const LaneSpec& spec, const Memory& memory) {
 
 namespace {
 
-/// How many frames behind its last commit the dead lane had claimed; 0 where the claim is none that it may have made.
-std::uint64_t claimed(const Ring& ring, const InletRecord& record, const std::atomic<std::uint64_t>& claim) noexcept {
-  const std::uint64_t count = claim.load(std::memory_order_relaxed) - record.end;  // relaxed: the lane is dead
-  return fits(ring, record) && count <= ring.limit ? count : 0;
-}
 shm::Slot& slot_at(const Ring& ring, std::uint64_t position) noexcept {
   return reinterpret_cast<shm::Slot*>(ring.header + 1)[position & (shm::ring_slots(ring.limit) - 1)];
+}
+/// How many frames behind its last commit the dead lane had claimed, of those that there are: it may have claimed any.
+std::uint64_t claimed(const Ring& ring, const InletRecord& record, const std::atomic<std::uint64_t>& claim) noexcept {
+  const std::uint64_t count = claim.load(std::memory_order_relaxed) - record.end;  // relaxed: the lane is dead
+  if (!fits(ring, record) || count > ring.limit) return 0;
+  std::uint64_t there = 0;
+  // SYNC ring.publish (acquire): pairs with the release in RingWriter::put; the slot's frame is complete.
+  while (there < count && std::atomic_ref(slot_at(ring, record.end + there).home).load(std::memory_order_acquire) ==
+                              record.end + there + 1)
+    ++there;
+  return there;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <exception>
 #include <ranges>
 #include <typeinfo>
+#include <utility>
 
 namespace weir::engine {
 
@@ -49,7 +50,8 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
     for (const Outlet* outlet : outlets_)
       if (outlet->eos_count && outlet->eos_put()) outlet->eos_count->fetch_add(1, std::memory_order_relaxed);
     context_.finished_ = journal->finished();
-    if (polls_ != 0) careful_polls_ = Burst::kMost;
+    inherited_ = polls_ != 0;
+    if (inherited_) careful_polls_ = Burst::kMost;
   }
 }
 
@@ -106,7 +108,9 @@ Poll Worker::poll() {
   if (!winding_up_ && !(spec_.is_source && lane_.end_of_stream_requested())) {
     for (Outlet* outlet : outlets_)
       if (!flush(*outlet)) return Poll::idle;
-    const bool over = abandoned();  // its last frame may have been among what waited for room
+    // Its last frame may have been among what waited for room, or another process has put it.
+    const bool over = abandoned() || context_.finished_;
+    if (std::exchange(inherited_, false) && over && lane_.spec().delivery != Delivery::at_most_once) visit();
     if (!over && lane_.shared() && !outlets_have_room()) return Poll::idle;
     const Poll result = over ? Poll::finished : call();
     if (stopped()) {
@@ -197,6 +201,19 @@ void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
     throw;
   }
   journal.commit(context_.finished_);
+}
+
+// Another process has done all there was to do, and may have died before it told of its last commit: the worker's code
+// gets as far as its first queue, and so to on_commit. None of it takes effect.
+void Worker::visit() {
+  prepare_call();
+  lane_.journal()->begin_poll();
+  try {
+    spec_.function(context_);
+  } catch (...) {
+    // what it gives after its end is refused, as it has to be
+  }
+  undo();
 }
 
 void Worker::undo() {

@@ -47,6 +47,7 @@ class Worker final : public Task {
   Poll call();
   void poll_in_journal(unsigned& n, std::uint64_t& before);
   void undo();
+  void visit();
   [[nodiscard]] bool goes_on(std::uint64_t before) const noexcept;
   void prepare_call() noexcept;
   [[nodiscard]] Poll judge_idle();
@@ -79,6 +80,7 @@ class Worker final : public Task {
   Burst burst_;
   unsigned journal_burst_ = 1;  // polls until a commit, at most
   unsigned careful_polls_ = 0;  // that are done one by one all the same, as one of them may have killed the last process
+  bool inherited_ = false;  // from another process, and not polled yet in this one
   bool winding_up_ = false;
   bool fed_by_hand_ = false;  // such a worker lives until the element, or the end of the run, closes its queues
 };
