@@ -124,8 +124,8 @@ class WEIR_API WorkerContext {
   ///
   /// A process may die after its commit and before the call, or within it. So on_commit() calls `done` at once where
   /// there was a commit before, as in a process that takes the place of another; and `done` has to be such that doing it
-  /// twice is doing it once, by the number or by the state. Set it when all is made that `done` needs. Replaces what was
-  /// set before.
+  /// twice is doing it once, by the number or by the state. Set it when all is made that `done` needs, and before the poll
+  /// gets or puts a frame. Replaces what was set before.
   void on_commit(std::function<void(std::uint64_t polls)> done);
   /// What its polls do takes effect exactly once, also where its process dies: then what can't be undone, or repeated
   /// without being seen twice, is to be done after a commit or not at all.
