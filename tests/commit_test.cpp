@@ -26,7 +26,7 @@ struct Outside {
   std::uint64_t made = 0;   // what processes keep beside their states
 };
 Outside& outside() {
-  static Outside* const shared = new (::mmap(nullptr, sizeof(Outside), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Outside;
+  static Outside* const shared = new (map_shared(sizeof(Outside))) Outside;
   return *shared;
 }
 
@@ -107,7 +107,8 @@ class CommitRuns : public LeavesNothing, public testing::WithParamInterface<Mode
 
 TEST_P(CommitRuns, AreToldWithoutRestartAsWell) {
   Pipeline pipeline;
-  pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"}, .worker_argdict = {{"count", std::int64_t{500}}}});
+  pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"},
+                                    .worker_argdict = {{"count", std::int64_t{500}}}});
   pipeline.emplace<Told>({.name = "told", .sink_pads = {"in"}});
   pipeline.link("source:src:out", "told:snk:in");
   Parallelize parallelize(pipeline, {.mode = GetParam()});
@@ -134,7 +135,8 @@ WEIR_WORKER(TwoMinds);
 
 TEST(Locals, AreOfOneType) {
   Pipeline pipeline;
-  pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"}, .worker_argdict = {{"count", std::int64_t{5}}}});
+  pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"},
+                                    .worker_argdict = {{"count", std::int64_t{5}}}});
   pipeline.emplace<TwoMinds>({.name = "odd", .sink_pads = {"in"}});
   pipeline.link("source:src:out", "odd:snk:in");
   Parallelize parallelize(pipeline, {.mode = Mode::thread});

@@ -63,7 +63,8 @@ class Deliveries : public testing::Test {
       EXPECT_FALSE(result.ended);
       result.ended = frame.eos();
       if (!frame.has_data()) return;  // an end of stream that was put for the worker
-      result.arrived.push_back({frame.is_gap() ? -1 : frame.view<std::int64_t>()[0], frame.metadata().get<std::int64_t>("seen")});
+      const std::int64_t number = frame.is_gap() ? -1 : frame.view<std::int64_t>()[0];
+      result.arrived.push_back({number, frame.metadata().get<std::int64_t>("seen")});
     };
     mortal.run({frames, make}, lifetime, take, false, [&] {
       if (delivery == Delivery::at_most_once) engine::lose_what_was_in_hand(mortal.spec(), mortal.memory());
@@ -237,7 +238,8 @@ TEST_F(DeliveryRuns, NeedARestart) {
   Parallelize parallelize(pipeline, {.mode = Mode::process});
   const auto error = thrown<StartError>([&] { parallelize.run(); });
   ASSERT_TRUE(error);
-  EXPECT_THAT(error->what(), AllOf(HasSubstr("'source'"), HasSubstr("delivery=at_most_once"), HasSubstr("restart=on_failure")));
+  EXPECT_THAT(error->what(),
+              AllOf(HasSubstr("'source'"), HasSubstr("delivery=at_most_once"), HasSubstr("restart=on_failure")));
 }
 
 }  // namespace

@@ -23,13 +23,18 @@
 
 namespace weir::test {
 
+/// Memory that processes share with those that they fork.
+inline void* map_shared(std::size_t bytes) {
+  return ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
 /// How far a process may go before it is killed; shared with those that this one forks.
 struct Fate {
   std::int64_t steps_left = 0;  ///< 0: it lives
   std::int64_t steps = 0;       ///< that it has come
 };
 inline Fate& fate() {
-  static Fate* const shared = new (::mmap(nullptr, sizeof(Fate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Fate;
+  static Fate* const shared = new (map_shared(sizeof(Fate))) Fate;
   return *shared;
 }
 
@@ -51,7 +56,8 @@ class MortalLane {
     specs_[kLane].state_limit = 4096;
     if (change) change(specs_[kLane]);
     for (const std::uint32_t lane : {0u, 1u}) {
-      for (std::uint32_t link = 0; link <= outs; ++link) specs_[lane].ends.push_back(end(link, lane == (link != 0), 1 - lane));
+      for (std::uint32_t link = 0; link <= outs; ++link)
+        specs_[lane].ends.push_back(end(link, lane == (link != 0), 1 - lane));
       specs_[lane].arenas = {lane, 1 - lane};
       controls_[lane] = Control::create(specs_[lane]);
       memory_.bells[lane] = shm::Segment::create(kShared, sizeof(shm::Bell), "bell");

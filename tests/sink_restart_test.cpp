@@ -28,7 +28,8 @@ Frame frame_of(int n) {
   const FrameOptions options{.eos = n + 1 == kFrames, .time = n * 33, .rate = 8000, .channels = 1};
   if (n == 4) return Frame::gap(n * 33);
   std::vector<float> samples(33);
-  for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<float>((n * 331 + static_cast<int>(i) * 17) % 200 - 100) / 100;
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    samples[i] = static_cast<float>((n * 331 + static_cast<int>(i) * 17) % 200 - 100) / 100;
   Frame frame = Frame::copy_of<float>(samples, options);
   if (n == 7) frame.set_gap(true);
   return frame;
@@ -114,7 +115,9 @@ std::string refusal(const std::string& element, Dict arguments, bool source = fa
                          .restart = Restart::on_failure, .restart_backoff = std::chrono::hours(1)};
   Element& odd = make_element(pipeline, element, options);
   if (source) pipeline.connect(odd, make_element(pipeline, "null_sink", {.name = "null"}));
-  else pipeline.connect(make_element(pipeline, "count_source", {.name = "count", .worker_argdict = {{"count", "9"}}}), odd);
+  else
+    pipeline.connect(make_element(pipeline, "count_source", {.name = "count", .worker_argdict = {{"count", "9"}}}),
+                     odd);
   try {
     Parallelize(pipeline, {.mode = Mode::process}).run();
   } catch (const Error& error) {
@@ -126,14 +129,16 @@ std::string refusal(const std::string& element, Dict arguments, bool source = fa
 // Each would be the same in the next process: it is not waited for.
 TEST(SinkRestarts, AreRefusedWhereTheyCantBeExact) {
   ScratchDir dir;
-  EXPECT_THAT(refusal("raw_sink", {{"path", "-"}}), AllOf(HasSubstr("'odd'"), HasSubstr("standard output"), HasSubstr("exactly once")));
+  EXPECT_THAT(refusal("raw_sink", {{"path", "-"}}),
+              AllOf(HasSubstr("'odd'"), HasSubstr("standard output"), HasSubstr("exactly once")));
   EXPECT_THAT(refusal("raw_sink", {{"path", "/dev/null"}}), HasSubstr("regular file"));
   EXPECT_THAT(refusal("checksum_sink", {{"path", "-"}}), HasSubstr("exactly once"));
   EXPECT_THAT(refusal("wav_sink", {{"path", dir / "a.flac"}}), AllOf(HasSubstr("flac"), HasSubstr("restart=")));
   EXPECT_THAT(refusal("wav_sink", {{"path", dir / "a.ogg"}}), HasSubstr("ogg"));
   EXPECT_THAT(refusal("wav_sink", {{"path", dir / "a.rf64"}, {"subtype", "float"}}), HasSubstr("w64"));
   EXPECT_THAT(refusal("spectrogram", {{"path", dir / "a.png"}}), HasSubstr("trivially copyable"));
-  EXPECT_THAT(refusal("raw_source", {{"path", "/dev/zero"}}, true), AllOf(HasSubstr("exactly once"), HasSubstr("'/dev/zero'")));
+  EXPECT_THAT(refusal("raw_source", {{"path", "/dev/zero"}}, true),
+              AllOf(HasSubstr("exactly once"), HasSubstr("'/dev/zero'")));
 }
 
 }  // namespace
