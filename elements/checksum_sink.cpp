@@ -40,11 +40,10 @@ class Hash {
   std::uint64_t value_ = 0xCBF2'9CE4'8422'2325U;
 };
 
+/// The worker's state.
 class Checksum {
  public:
-  explicit Checksum(const WorkerContext& ctx) : file_(ctx.arg<std::string>("path")) {}
-
-  void take(const Frame& frame, WorkerContext& ctx) {
+  void take(const Frame& frame, OutputFile& file, WorkerContext& ctx) {
     const auto payload = frame.bytes();
     hash_.add((frame.eos() ? 1U : 0U) | (frame.is_gap() ? 2U : 0U));
     hash_.add(static_cast<std::uint64_t>(frame.time()));
@@ -55,14 +54,25 @@ class Checksum {
     bytes_ += payload.size();
     if (!frame.eos()) return;
     const std::string text = fmt::format("{:016x} {} {}\n", hash_.value(), frames_, bytes_);
-    file_.write(std::as_bytes(std::span(text)), ctx);
-    file_.commit();
+    file.go_on(written);
+    file.write(std::as_bytes(std::span(text)), ctx);
+    written = file.progress(true);
   }
 
+  WrittenFile written;
+
  private:
-  OutputFile file_;
   Hash hash_;
   std::uint64_t frames_ = 0, bytes_ = 0;
+};
+
+struct Output {
+  Output(WorkerContext& ctx, const WrittenFile& written) : file(ctx, ctx.arg<std::string>("path"), written) {
+    ctx.on_commit([this, &ctx](std::uint64_t) {
+      if (ctx.state<Checksum>().written.whole) file.commit();
+    });
+  }
+  OutputFile file;
 };
 
 }  // namespace
@@ -71,8 +81,9 @@ class ChecksumSink : public ParallelizeSinkElement {
  public:
   using ParallelizeSinkElement::ParallelizeSinkElement;
   static void sub_process_internal(WorkerContext& ctx) {
-    auto& checksum = ctx.state<Checksum>(ctx);  // first of all: a path that can't be written shows at once
-    if (const auto frame = ctx.inq().get()) checksum.take(*frame, ctx);
+    auto& checksum = ctx.state<Checksum>();
+    auto& output = ctx.local<Output>(ctx, checksum.written);  // now: a path that can't be written shows at once
+    if (const auto frame = ctx.inq().get()) checksum.take(*frame, output.file, ctx);
   }
 };
 

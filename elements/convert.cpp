@@ -73,6 +73,7 @@ constexpr std::pair<const char*, Conversion> kConversions[]{{"u8", to<std::uint8
                                                             {"f32", to<float>},
                                                             {"f64", to<double>}};
 
+/// Made by each process: a function lies elsewhere in each.
 struct Target {
   explicit Target(const WorkerContext& ctx) {
     const auto name = ctx.arg<std::string>("sample");
@@ -90,7 +91,7 @@ class Convert : public ParallelizeTransformElement {
   [[nodiscard]] std::optional<double> frame_rate(const SourcePad&) const override { return frame_rate_of_input(); }
   [[nodiscard]] std::optional<FrameNeed> frames_needed(const SourcePad&) const override { return FrameNeed{}; }
   static void sub_process_internal(WorkerContext& ctx) {
-    if (auto frame = ctx.inq().get()) ctx.outq().put(ctx.state<Target>(ctx).convert(std::move(*frame)));
+    if (auto frame = ctx.inq().get()) ctx.outq().put(ctx.local<Target>(ctx).convert(std::move(*frame)));
   }
 };
 

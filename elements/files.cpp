@@ -98,27 +98,59 @@ std::optional<std::size_t> InputFile::read(std::span<std::byte> bytes) {
   }
 }
 
+void InputFile::seek(std::uint64_t position) {
+  if (::lseek(fd(), static_cast<off_t>(position), SEEK_SET) < 0)
+    fail_file("read", name_, errno, "check the file and its disk");
+}
+
 OutputFile::OutputFile(const std::string& path)
     : path_(path),
       name_(path == "-" ? "the standard output" : in_quotes(path)),
       target_(path),
       fd_(STDOUT_FILENO) {
+  open({});
+}
+
+OutputFile::OutputFile(const WorkerContext& ctx, const std::string& path, const WrittenFile& written)
+    : path_(path),
+      name_(path == "-" ? "the standard output" : in_quotes(path)),
+      target_(path),
+      fd_(STDOUT_FILENO) {
+  open(written.bytes != 0 || written.whole ? written : WrittenFile{});
+  if (ctx.exactly_once() && part_.empty() && !written.whole)
+    throw StartError(
+        fmt::format("can't write {} exactly once: what it was given can't be taken back when the worker dies; "
+                    "give path= a regular file, or leave restart= out",
+                    name_));
+}
+
+void OutputFile::open(const WrittenFile& written) {
   struct stat status {};
-  if (path != "-") {
-    check_output(path);
-    const bool exists = ::stat(path.c_str(), &status) == 0;
+  if (path_ != "-") {
+    check_output(path_);
+    const bool exists = ::stat(path_.c_str(), &status) == 0;
     if (exists && !S_ISREG(status.st_mode)) {
-      fd_.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+      fd_.reset(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
       if (fd_.get() < 0) fail_file("open", name_, errno, kOutputAdvice);
     } else {
-      if (exists) target_ = std::filesystem::canonical(path).string();
-      open_part();
+      if (exists) target_ = std::filesystem::canonical(path_).string();
+      if (written.inode == 0) {
+        open_part();
+      } else if (written.whole && exists && status.st_ino == written.inode && status.st_dev == written.device) {
+        fd_.reset(-1);  // it has its name
+        seekable_ = true;
+        return;
+      } else {
+        go_on_with_part(written);
+      }
       if (exists) (void)::fchmod(fd_.get(), status.st_mode & 0777);  // as the file that it replaces
     }
   }
   if (::fstat(fd_.get(), &status) != 0) fail_file("write", name_, errno, kOutputAdvice);
   const bool regular = S_ISREG(status.st_mode);
-  seekable_ = path != "-" && ::lseek(fd_.get(), 0, SEEK_CUR) >= 0;
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
+  seekable_ = path_ != "-" && ::lseek(fd_.get(), 0, SEEK_CUR) >= 0;
   waits_ = !regular && !seekable_;
 }
 
@@ -126,6 +158,32 @@ void OutputFile::open_part() {
   part_ = target_ + ".part";
   fd_.reset(::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
   if (fd_.get() < 0) fail_file("open", in_quotes(part_), errno, kOutputAdvice);
+  lock_part();
+  if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", in_quotes(part_), errno, kOutputAdvice);
+}
+
+// What is longer than what took effect was written by polls that did not.
+void OutputFile::go_on_with_part(const WrittenFile& written) {
+  part_ = target_ + ".part";
+  fd_.reset(::open(part_.c_str(), O_WRONLY | O_CLOEXEC));
+  struct stat status {};
+  const bool same = fd_.get() >= 0 && ::fstat(fd_.get(), &status) == 0 && status.st_ino == written.inode &&
+                    status.st_dev == written.device && static_cast<std::uint64_t>(status.st_size) >= written.bytes;
+  if (!same) {
+    const std::string part = std::exchange(part_, {});
+    throw Error(
+        fmt::format("can't go on writing {}: '{}' is not the file any more that it was before its worker died; "
+                    "leave it alone while the pipeline runs",
+                    name_, part));
+  }
+  lock_part();
+  size_ = written.bytes;
+  whole_ = written.whole;
+  if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0)
+    fail_file("write", in_quotes(part_), errno, kOutputAdvice);
+}
+
+void OutputFile::lock_part() {
   struct stat opened {
   }, named{};
   const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_.get(), &opened) == 0 &&
@@ -137,11 +195,15 @@ void OutputFile::open_part() {
                     "a path= of its own",
                     name_, part));
   }
-  if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", in_quotes(part_), errno, kOutputAdvice);
 }
 
 OutputFile::~OutputFile() {
-  if (!part_.empty() && size_ == 0) ::unlink(part_.c_str());
+  if (!part_.empty() && size_ == 0 && !whole_) ::unlink(part_.c_str());
+}
+
+WrittenFile OutputFile::progress(bool whole) noexcept {
+  whole_ = whole;
+  return {size_, device_, inode_, whole};
 }
 
 void OutputFile::write(std::span<const std::byte> bytes, WorkerContext& ctx) {
@@ -199,8 +261,10 @@ void OutputFile::commit() {
   if (part_.empty()) {
     error_ = fd_.close();
   } else {
+    // Polls that were undone may have written more.
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) error_ = errno;
     // What is only found out when the bytes reach the disk, or its server, is found out here.
-    if (::fsync(fd_.get()) != 0 && errno != EINVAL && errno != ENOSYS) error_ = errno;
+    if (error_ == 0 && ::fsync(fd_.get()) != 0 && errno != EINVAL && errno != ENOSYS) error_ = errno;
     if (error_ == 0 && ::rename(part_.c_str(), target_.c_str()) != 0) error_ = errno;
     const int closed = fd_.close();  // after the rename: whoever waits for the lock finds the part gone
     if (error_ == 0) error_ = closed;

@@ -47,6 +47,8 @@ class InputFile {
   /// Reads up to bytes.size(), 0 at the end. Nothing: none came for a tenth of a second, from a pipe say, and
   /// the caller should let its lane see whether the run is to end. Throws Error.
   std::optional<std::size_t> read(std::span<std::byte> bytes);
+  /// The next read of a regular file begins there.
+  void seek(std::uint64_t position);
 
  private:
   std::string name_;
@@ -54,15 +56,31 @@ class InputFile {
   std::optional<std::uint64_t> size_;
 };
 
+/// What of a file has taken effect: the part of a worker's state from which another process goes on writing it.
+struct WrittenFile {
+  std::uint64_t bytes = 0;
+  std::uint64_t device = 0, inode = 0;  ///< of the file that has them
+  bool whole = false;                   ///< nothing follows: it is to get its name
+};
+
 /// A file to write, or with "-" the standard output.
 ///
 /// A regular file appears under its name when commit() has found it whole. Until then it is `path` + ".part",
 /// and that is what an error, a crash or a full disk leaves, with all that was written: the earlier file
 /// stays untouched, and a part is never taken for the whole. Pipes and devices are written to directly.
+///
+/// Written exactly once, whenever its process is killed (docs/faults.md): each poll begins with go_on(), which says what
+/// has taken effect, writes behind that, and ends with progress(), which takes effect with the poll. What was written by
+/// a poll that has not is written over by the poll that is done in its place, or cut off. Nothing waits in a buffer of
+/// the process: it is with the kernel before the commit, and stays there when the process is killed. The file gets its
+/// name after the commit that says that it is whole; the name tells whether that was done.
 class OutputFile {
  public:
   /// Throws Error if it can't be written, or another OutputFile of any process is writing it.
   explicit OutputFile(const std::string& path);
+  /// For a worker's file, of which this much has taken effect. Throws StartError where its worker is to write exactly
+  /// once and the file is none that can be cut off.
+  OutputFile(const WorkerContext& ctx, const std::string& path, const WrittenFile& written);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -82,11 +100,17 @@ class OutputFile {
   [[nodiscard]] bool failed() const noexcept { return error_ != 0; }
   [[noreturn]] void fail() const;
 
-  /// All is written: makes sure of it and gives the file its name.
+  /// What is written from now on comes behind this much.
+  void go_on(const WrittenFile& written) noexcept { size_ = written.bytes; }
+  [[nodiscard]] WrittenFile progress(bool whole) noexcept;
+  /// All is written: makes sure of it and gives the file its name. Again: nothing.
   void commit();
 
  private:
+  void open(const WrittenFile& written);
   void open_part();
+  void go_on_with_part(const WrittenFile& written);
+  void lock_part();
   void write_some(std::span<const std::byte>& bytes, WorkerContext& ctx);
 
   std::string path_;
@@ -95,7 +119,9 @@ class OutputFile {
   std::string part_;    // empty: path is written directly
   FileDescriptor fd_;
   std::uint64_t size_ = 0;
+  std::uint64_t device_ = 0, inode_ = 0;
   bool seekable_ = false;
+  bool whole_ = false;
   bool waits_ = false;  // a pipe, a socket or a terminal: a write may block
   int error_ = 0;       // errno of the first write that failed
 };

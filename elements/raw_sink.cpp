@@ -17,12 +17,24 @@
 namespace weir::elements {
 namespace {
 
+/// The worker's state.
+struct Written {
+  WrittenFile file;
+  std::uint64_t missing = 0;     ///< items of gaps without data since the last data
+  std::uint64_t item_bytes = 0;  ///< of what comes here; 0: nothing has come yet
+};
+
 class Writer {
  public:
-  explicit Writer(const WorkerContext& ctx)
-      : file_(ctx.arg<std::string>("path")), type_(ctx.arg<std::string>("sample")) {}
+  Writer(WorkerContext& ctx, const Written& written)
+      : file_(ctx, ctx.arg<std::string>("path"), written.file), type_(ctx.arg<std::string>("sample")) {
+    ctx.on_commit([this, &ctx](std::uint64_t) {
+      if (ctx.state<Written>().file.whole) file_.commit();
+    });
+  }
 
-  void take(const Frame& frame, WorkerContext& ctx) {
+  void take(const Frame& frame, Written& written, WorkerContext& ctx) {
+    file_.go_on(written.file);
     if (frame.has_data()) {
       if (type_ != "any" && type_ != type_name(frame.type()))
         throw PayloadError(
@@ -30,18 +42,17 @@ class Writer {
                         "what comes before",
                         type_, type_name(frame.type())));
       const auto bytes = frame.bytes();
-      if (frame.count() != 0) item_bytes_ = bytes.size() / frame.count();
-      write_zeros(std::exchange(missing_, 0) * item_bytes_, ctx);
+      if (frame.count() != 0) written.item_bytes = bytes.size() / frame.count();
+      write_zeros(std::exchange(written.missing, 0) * written.item_bytes, ctx);
       if (!frame.is_gap())
         file_.write(bytes, ctx);
       else
         write_zeros(bytes.size(), ctx);  // of the same length, and nothing in it
     } else if (frame.is_gap()) {
-      missing_ += frame.length().value_or(0) * channels_of(frame);
+      written.missing += frame.length().value_or(0) * channels_of(frame);
     }
-    if (!frame.eos()) return;
-    write_zeros(missing_ * item_bytes_, ctx);
-    file_.commit();
+    if (frame.eos()) write_zeros(std::exchange(written.missing, 0) * written.item_bytes, ctx);
+    written.file = file_.progress(frame.eos());
   }
 
  private:
@@ -51,8 +62,6 @@ class Writer {
       file_.write(std::span(kZeros).first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kZeros.size()))), ctx);
   }
 
-  std::uint64_t missing_ = 0;     // items of gaps without data since the last data
-  std::uint64_t item_bytes_ = 0;  // of what comes here; 0: nothing has come yet
   OutputFile file_;
   std::string type_;
 };
@@ -63,8 +72,9 @@ class RawSink : public ParallelizeSinkElement {
  public:
   using ParallelizeSinkElement::ParallelizeSinkElement;
   static void sub_process_internal(WorkerContext& ctx) {
-    auto& writer = ctx.state<Writer>(ctx);  // first of all: a path that can't be written shows at once
-    if (const auto frame = ctx.inq().get()) writer.take(*frame, ctx);
+    auto& written = ctx.state<Written>();
+    auto& writer = ctx.local<Writer>(ctx, written);  // first of all: a path that can't be written shows at once
+    if (const auto frame = ctx.inq().get()) writer.take(*frame, written, ctx);
   }
 };
 

@@ -42,6 +42,12 @@ const ItemType& type_named(const std::string& name) {
   throw ParameterError("there is no sample=" + name);
 }
 
+/// The worker's state: what was read into frames that were put.
+struct Position {
+  std::uint64_t bytes = 0;
+  std::int64_t time = 0;
+};
+
 class Reader {
  public:
   explicit Reader(const WorkerContext& ctx)
@@ -51,10 +57,27 @@ class Reader {
         channels_(ctx.arg<std::uint16_t>("channels")),
         block_(ctx.arg<std::size_t>("block")) {
     if (file_.size() && *file_.size() % instant_bytes() != 0) cut_off(*file_.size() % instant_bytes());
+    if (ctx.exactly_once() && !file_.size())
+      throw StartError(
+          fmt::format("can't read {} exactly once: what was taken from a pipe is gone when the worker dies; give "
+                      "path= a regular file, or leave restart= out",
+                      file_.name()));
   }
 
   // The next block once it is full, the last one with EOS. Nothing: a pipe has no more for now.
-  std::optional<Frame> next() {
+  std::optional<Frame> next(Position& position) {
+    if (file_.size() && read_ != position.bytes) {  // another process has read it, or it was undone
+      file_.seek(position.bytes);
+      read_ = position.bytes;
+    }
+    time_ = position.time;
+    auto frame = read_block();
+    position = {read_, time_};
+    return frame;
+  }
+
+ private:
+  std::optional<Frame> read_block() {
     if (!frame_.has_data()) {
       frame_ = type_.loan(block_ * channels_, {.time = time_, .rate = rate_, .channels = channels_});
       filled_ = 0;
@@ -65,18 +88,20 @@ class Reader {
       if (!count) return {};
       if (*count == 0) return last();
       filled_ += *count;
+      read_ += *count;
     }
     time_ += static_cast<std::int64_t>(block_);
     return std::exchange(frame_, {});
   }
 
- private:
   [[nodiscard]] std::size_t instant_bytes() const noexcept { return type_.bytes * channels_; }
 
   Frame last() {
     if (filled_ % instant_bytes() != 0) cut_off(filled_ % instant_bytes());
-    if (filled_ == 0)
+    if (filled_ == 0) {
+      frame_ = {};
       return Frame(FrameOptions{.eos = true, .time = time_, .rate = rate_, .channels = channels_});
+    }
     frame_.shrink(filled_ / type_.bytes);
     frame_.set_eos();
     return std::exchange(frame_, {});
@@ -97,6 +122,7 @@ class Reader {
   std::size_t block_;
   Frame frame_;  // being filled
   std::size_t filled_ = 0;
+  std::uint64_t read_ = 0;
   std::int64_t time_ = 0;
 };
 
@@ -122,7 +148,8 @@ class RawSource : public ParallelizeSourceElement {
     return static_cast<double>(rate) / static_cast<double>(worker_argdict.get<std::int64_t>("block"));
   }
   static void sub_process_internal(WorkerContext& ctx) {
-    if (auto frame = ctx.state<Reader>(ctx).next()) ctx.outq().put(std::move(*frame));
+    auto& reader = ctx.local<Reader>(ctx);
+    if (auto frame = reader.next(ctx.state<Position>())) ctx.outq().put(std::move(*frame));
   }
 };
 

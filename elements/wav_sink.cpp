@@ -4,6 +4,12 @@
 // OutputFile). Its header is kept true from block to block (compressed formats need none), so what a crash, a
 // kill or a full disk leaves is an audio file with all samples that had been written; but one whose name says
 // that it is not the whole recording. Under the final name it would play, too, and pass for whole.
+//
+// libsndfile can't be told what another process has written. But it writes bare samples one after the other, each where
+// its number says, and a header that follows from the file's length. So where another process has begun the file, it is
+// opened as if for writing anew, while nothing that it writes reaches the file, and sent to the sample that comes next.
+// The same after a poll was undone. Compressed formats have an encoder with a past, and RF64 keeps the loudest float in
+// its header: those can't be gone on with.
 #include <fmt/format.h>
 #include <sndfile.h>
 
@@ -105,10 +111,27 @@ Integer integer_of(float sample, double full_scale) {
   return static_cast<Integer>(quantised(static_cast<double>(sample), full_scale));
 }
 
+/// The worker's state.
+struct Recording {
+  WrittenFile file;
+  std::int64_t instants = 0;    ///< samples per channel
+  int rate = 0, channels = 0;   ///< 0: no header is written yet
+  bool gap = false;             ///< one of unknown length has begun
+  std::int64_t gap_begin = 0;
+};
+
+bool is_compressed(const Format& format) { return format.own_subtype != 0 || format.major == SF_FORMAT_FLAC; }
+
+/// What is written next depends on more than the samples that are there.
+bool has_a_past(const Format& format, int subtype) {
+  return is_compressed(format) ||
+         (format.major == SF_FORMAT_RF64 && (subtype == SF_FORMAT_FLOAT || subtype == SF_FORMAT_DOUBLE));
+}
+
 class Writer {
  public:
-  explicit Writer(const WorkerContext& ctx)
-      : file_(ctx.arg<std::string>("path")),
+  Writer(WorkerContext& ctx, const Recording& recording)
+      : file_(ctx, ctx.arg<std::string>("path"), recording.file),
         format_(format_of(file_.path(), ctx.arg<std::string>("format"))),
         subtype_(subtype_of(format_, ctx.arg<std::string>("subtype"))) {
     if (!file_.seekable())
@@ -116,10 +139,19 @@ class Writer {
           fmt::format("can't write '{}' as audio: its header is completed at the end, which a pipe does not "
                       "allow; give path= a file, or use raw_sink",
                       file_.path()));
+    if (ctx.delivery() && has_a_past(format_, subtype_))
+      throw StartError(
+          fmt::format("can't write '{}' with restart=: another process can't go on with what was begun in format={} and "
+                      "this subtype; take an uncompressed one, such as w64, or leave restart= out",
+                      file_.path(), format_.name));
+    ctx.on_commit([this, &ctx](std::uint64_t) {
+      if (ctx.state<Recording>().file.whole) file_.commit();
+    });
   }
   ~Writer() { sound_.reset(); }  // completes the header while the file is open
 
-  void take(const Frame& frame) {
+  void take(const Frame& frame, Recording& recording) {
+    go_on(recording);
     const auto length = frame.length();
     if (!frame.is_gap()) {
       const auto samples = samples_of(frame);
@@ -130,19 +162,24 @@ class Writer {
     } else if (length && (frame.has_data() || frame.rate() != 0)) {
       begin(frame);
       write_silence(static_cast<std::int64_t>(*length));
-    } else if (!gap_) {
-      gap_ = frame.time();  // what comes next tells how long it was
+    } else if (!now_.gap) {
+      now_.gap = true;  // what comes next tells how long it was
+      now_.gap_begin = frame.time();
     }
     if (frame.eos()) finish(frame);
+    now_.file = file_.progress(frame.eos());
+    recording = now_;
   }
 
  private:
+  void go_on(const Recording& recording);
   void open(const Frame& frame);
   /// Before what a frame has, or stands for: a gap of unknown length ends where it begins.
   void begin(const Frame& frame) {
     open(frame);
-    if (gap_) write_silence(frame.time() - *std::exchange(gap_, {}));
+    if (std::exchange(now_.gap, false)) write_silence(frame.time() - now_.gap_begin);
   }
+  void open_sound();
   void write(std::span<const float> samples);
   void write_silence(std::int64_t instants);
   void finish(const Frame& last);
@@ -162,10 +199,10 @@ class Writer {
   sf_count_t position_ = 0;
   OggPages pages_;
   SoundFile sound_;
-  std::size_t channels_ = 0;
+  Recording now_;        // what this process has written, and those before it whose polls have taken effect
+  bool silent_ = false;  // nothing reaches the file
   std::vector<short> shorts_;
   std::vector<int> ints_;
-  std::optional<std::int64_t> gap_;  // when a gap of unknown length began
 };
 
 sf_count_t Writer::seek(sf_count_t offset, int whence, void* user) {
@@ -178,6 +215,10 @@ sf_count_t Writer::seek(sf_count_t offset, int whence, void* user) {
 sf_count_t Writer::write(const void* data, sf_count_t count, void* user) {
   Writer& writer = self(user);
   std::span bytes(static_cast<const std::byte*>(data), static_cast<std::size_t>(count));
+  if (writer.silent_) {
+    writer.position_ += count;
+    return count;
+  }
   auto position = static_cast<std::uint64_t>(writer.position_);
   if (writer.format_.major == SF_FORMAT_OGG) {  // written from front to end, page by page
     std::copy(bytes.begin(), bytes.end(), writer.pages_.extend(bytes.size()).begin());
@@ -189,12 +230,41 @@ sf_count_t Writer::write(const void* data, sf_count_t count, void* user) {
   return count;
 }
 
+// Where this is not what this process has done last, somebody else has, or it was undone.
+void Writer::go_on(const Recording& recording) {
+  const bool same = now_.instants == recording.instants && now_.rate == recording.rate &&
+                    now_.file.bytes == recording.file.bytes;
+  if (!same) {
+    silent_ = true;
+    sound_.reset();
+    silent_ = false;
+  }
+  now_ = recording;
+  file_.go_on(recording.file);
+}
+
 void Writer::open(const Frame& frame) {
   if (sound_) return;
-  channels_ = channels_of(frame);
+  if (now_.rate != 0) {
+    silent_ = true;
+    open_sound();
+    const bool found = sf_seek(sound_.get(), now_.instants, SEEK_SET) == now_.instants;
+    silent_ = false;
+    if (!found)
+      throw StartError(fmt::format("can't go on writing '{}': {}; take another format=", file_.path(),
+                                   sf_strerror(sound_.get())));
+    return;
+  }
+  now_.rate = static_cast<int>(std::min(rate_of(frame), 2147483647.0));
+  now_.channels = static_cast<int>(channels_of(frame));
+  open_sound();
+}
+
+void Writer::open_sound() {
+  position_ = 0;
   SF_INFO info{};
-  info.samplerate = static_cast<int>(std::min(rate_of(frame), 2147483647.0));
-  info.channels = static_cast<int>(channels_);
+  info.samplerate = now_.rate;
+  info.channels = now_.channels;
   info.format = format_.major | subtype_;
   SF_VIRTUAL_IO io{length, seek, read, write, tell};
   if (sf_format_check(&info) != 0) sound_.reset(sf_open_virtual(&io, SFM_WRITE, &info, this));
@@ -202,16 +272,16 @@ void Writer::open(const Frame& frame) {
   if (!sound_)
     throw Error(fmt::format(
         "can't write '{}': format={} takes no {} channels at {} Hz in this subtype; choose others",
-        file_.path(), format_.name, channels_, info.samplerate));
+        file_.path(), format_.name, info.channels, info.samplerate));
   // Compressed formats have no length in front; libsndfile 1.2 would begin a Vorbis stream anew in every
   // block.
-  const bool compressed = format_.own_subtype != 0 || format_.major == SF_FORMAT_FLAC;
-  sf_command(sound_.get(), SFC_SET_UPDATE_HEADER_AUTO, nullptr, compressed ? SF_FALSE : SF_TRUE);
+  sf_command(sound_.get(), SFC_SET_UPDATE_HEADER_AUTO, nullptr, is_compressed(format_) ? SF_FALSE : SF_TRUE);
   sf_command(sound_.get(), SFC_SET_ADD_PEAK_CHUNK, nullptr, SF_FALSE);  // it holds the time of day
 }
 
 void Writer::write(std::span<const float> samples) {
   const auto count = static_cast<sf_count_t>(samples.size());
+  now_.instants += count / now_.channels;
   if (format_.four_gib && file_.size() + samples.size_bytes() * 2 > kFourGib)
     throw Error(fmt::format(
         "'{}' has reached the 4 GiB that format={} can hold; take format=rf64, w64 or caf. What was "
@@ -235,10 +305,11 @@ void Writer::write(std::span<const float> samples) {
 }
 
 void Writer::write_silence(std::int64_t instants) {
-  const std::vector<float> silence(std::size_t{4096} * channels_);
+  const auto channels = static_cast<std::size_t>(now_.channels);
+  const std::vector<float> silence(std::size_t{4096} * channels);
   for (; instants > 0; instants -= 4096)
     write(std::span(silence).first(static_cast<std::size_t>(std::min<std::int64_t>(instants, 4096)) *
-                                   channels_));
+                                   channels));
 }
 
 void Writer::check(sf_count_t written, std::size_t wanted) {
@@ -256,7 +327,6 @@ void Writer::finish(const Frame& last) {
         file_.path()));
   open(last);
   sound_.reset();  // writes what the encoder still holds, and the header
-  file_.commit();
 }
 
 }  // namespace
@@ -265,8 +335,9 @@ class WavSink : public ParallelizeSinkElement {
  public:
   using ParallelizeSinkElement::ParallelizeSinkElement;
   static void sub_process_internal(WorkerContext& ctx) {
-    auto& writer = ctx.state<Writer>(ctx);  // first of all: a path that can't be written shows at once
-    if (const auto frame = ctx.inq().get()) writer.take(*frame);
+    auto& recording = ctx.state<Recording>();
+    auto& writer = ctx.local<Writer>(ctx, recording);  // first of all: a path that can't be written shows at once
+    if (const auto frame = ctx.inq().get()) writer.take(*frame, recording);
   }
 };
 

@@ -3,10 +3,12 @@
 #include <sndfile.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "elements/files.hpp"
 #include "elements/parameters.hpp"
@@ -49,8 +51,38 @@ class Reader {
     if (endless || log_says_cut_off(log.data())) truncated();
   }
 
-  // The next block. The last one carries EOS; it has no data if the file's length was not known before.
-  Frame next() {
+  /// The next block, and where it ends. The last one carries EOS; it has no data if the file's length was not known
+  /// before.
+  Frame next(std::int64_t& position) {
+    if (position_ != position) go_to(position);
+    Frame frame = read_block();
+    position = position_;
+    return frame;
+  }
+
+ private:
+  // Where another process has read up to, or before what was undone. What a decoder gives may depend on what it has
+  // decoded before; of bare samples each has its place.
+  void go_to(std::int64_t position) {
+    sf_count_t at = sf_seek(sound_.get(), is_bare() ? position : 0, SEEK_SET);
+    std::vector<float> skipped(block_ * static_cast<std::size_t>(info_.channels));
+    while (at >= 0 && at < position) {
+      const sf_count_t count = sf_readf_float(sound_.get(), skipped.data(),
+                                              std::min(position - at, static_cast<sf_count_t>(block_)));
+      at = count > 0 ? at + count : -1;
+    }
+    if (at != position)
+      throw Error(fmt::format("can't go on reading {} at sample {}: {}; leave it alone while the pipeline runs",
+                              file_.name(), position, sf_strerror(sound_.get())));
+    position_ = at;
+  }
+  [[nodiscard]] bool is_bare() const noexcept {
+    const int subtype = info_.format & SF_FORMAT_SUBMASK, major = info_.format & SF_FORMAT_TYPEMASK;
+    return major != SF_FORMAT_FLAC && (subtype <= SF_FORMAT_PCM_32 || subtype == SF_FORMAT_PCM_U8 ||
+                                       subtype == SF_FORMAT_FLOAT || subtype == SF_FORMAT_DOUBLE);
+  }
+
+  Frame read_block() {
     const auto channels = static_cast<std::uint16_t>(info_.channels);
     const FrameOptions options{
         .time = position_, .rate = static_cast<std::uint32_t>(info_.samplerate), .channels = channels};
@@ -73,7 +105,6 @@ class Reader {
     return frame;
   }
 
- private:
   [[nodiscard]] bool at_end_of_file() const {
     return file_.size() && ::lseek(file_.fd(), 0, SEEK_CUR) == static_cast<off_t>(*file_.size());
   }
@@ -107,7 +138,10 @@ class Reader {
 class WavSource : public ParallelizeSourceElement {
  public:
   using ParallelizeSourceElement::ParallelizeSourceElement;
-  static void sub_process_internal(WorkerContext& ctx) { ctx.outq().put(ctx.state<Reader>(ctx).next()); }
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& reader = ctx.local<Reader>(ctx);
+    ctx.outq().put(reader.next(ctx.state<std::int64_t>(0)));
+  }
 };
 
 WEIR_WORKER(weir::elements::WavSource);

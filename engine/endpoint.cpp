@@ -84,9 +84,10 @@ namespace {
 // --- Inlet
 
 void Inlet::account(const Descriptor& d) {
+  if (claim_) claim();
   if (d.flags & detail::kEos) note_eos();
   if (origin && d.origin != 0) *origin = d.origin;
-  const bool watched = origin || (meter_.header && meter_.latency);
+  const bool watched = origin || claim_ || (meter_.header && meter_.latency);
   tally_.count(d, end_->sink, !watched);
   if (meter_.header) meter_.count(d);
 }
@@ -165,9 +166,17 @@ void Inlet::resume(const InletRecord& record) noexcept {
     meter_.header->sink_frames.fetch_add(record.tally.frames() - tally_.frames(), std::memory_order_relaxed);
   tally_ = record.tally;
   at_eos_ = record.at_eos != 0;
+  lost_ = record.lost;
+  if (claim_) claim_in(claim_);
 }
 
-void Inlet::note_in(InletRecord& record) const noexcept { record = {ring_.taken(), tally_, at_eos_}; }
+void Inlet::note_in(InletRecord& record) const noexcept { record = {ring_.taken(), tally_, at_eos_, lost_}; }
+
+void Inlet::claim() const noexcept {
+  // relaxed: read when this process is dead; and stored before the worker's code, which no compiler sees from here, runs
+  claim_->store(ring_.taken(), std::memory_order_relaxed);
+  step("claim");
+}
 
 void Inlet::refuse_too_much() const {
   if (held_ && ring_.unreleased() >= ring_.limit())

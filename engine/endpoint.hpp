@@ -179,6 +179,11 @@ class Inlet {
   }
   // For the lane's journal. What is taken is released when it says so.
   void hold() noexcept { held_ = true; }
+  /// What is taken from now on is claimed there first; null: it is not.
+  void claim_in(std::atomic<std::uint64_t>* claim) noexcept {
+    claim_ = claim;
+    if (claim_) tally_.forget_everyday();  // each frame is looked at
+  }
   void resume(const InletRecord& record) noexcept;
   void note_in(InletRecord& record) const noexcept;
   void committed() noexcept {
@@ -223,6 +228,7 @@ class Inlet {
   bool discard_overflow();
   void import(detail::Descriptor& frame);
   void note_eos() noexcept;
+  void claim() const noexcept;
   void account(const detail::Descriptor& d);
   Lane* lane_;
   std::uint64_t* progress_;
@@ -236,6 +242,8 @@ class Inlet {
   const shm::ArenaTable* arenas_;
   SinkMeter meter_;
   PadTally tally_;
+  std::atomic<std::uint64_t>* claim_ = nullptr;  // in the journal
+  std::uint64_t lost_ = 0;  // to it, before this process
   std::uint64_t discarded_ = 0;
   std::uint64_t waits_ = 0;  // that found it empty
   bool at_eos_ = false;

@@ -32,10 +32,12 @@ Counts counts_of(const LaneSpec& spec) noexcept {
     if (end.consumes) counts.drops += 2 * std::size_t{end.capacity};
   return counts;
 }
+std::size_t whole_lines(std::size_t bytes) noexcept { return (bytes + shm::kLine - 1) / shm::kLine * shm::kLine; }
+std::size_t claims_bytes(const Counts& n) noexcept { return whole_lines(n.inlets * sizeof(std::uint64_t)); }
 std::size_t record_bytes(const Counts& n) noexcept {
   const std::size_t bytes = sizeof(JournalRecord) + n.inlets * sizeof(InletRecord) + n.outlets * sizeof(OutletRecord) +
                             n.links * sizeof(LinkRecord) + n.drops * sizeof(DropRecord);
-  return (bytes + shm::kLine - 1) / shm::kLine * shm::kLine;
+  return whole_lines(bytes);
 }
 template <class T>
 std::span<T> lay_out(std::byte*& at, std::size_t count) noexcept {
@@ -49,20 +51,24 @@ std::span<T> lay_out(std::byte*& at, std::size_t count) noexcept {
 JournalView::JournalView(std::byte* memory, const LaneSpec& spec) noexcept
     : header_(reinterpret_cast<JournalHeader*>(memory)) {
   const Counts n = counts_of(spec);
+  std::byte* claims = memory + sizeof(JournalHeader);
+  claims_ = lay_out<std::atomic<std::uint64_t>>(claims, n.inlets);
+  memory += sizeof(JournalHeader) + claims_bytes(n);
   for (int i = 0; i < 2; ++i) {
-    std::byte* at = memory + sizeof(JournalHeader) + static_cast<std::size_t>(i) * record_bytes(n);
+    std::byte* at = memory + static_cast<std::size_t>(i) * record_bytes(n);
     Record& r = records_[i];
     r.head = lay_out<JournalRecord>(at, 1).data();
     r.inlets = lay_out<InletRecord>(at, n.inlets);
     r.outlets = lay_out<OutletRecord>(at, n.outlets);
     r.links = lay_out<LinkRecord>(at, n.links);
     r.drops = lay_out<DropRecord>(at, n.drops);
-    state_[i] = memory + sizeof(JournalHeader) + 2 * record_bytes(n) + static_cast<std::size_t>(i) * spec.state_limit;
+    state_[i] = memory + 2 * record_bytes(n) + static_cast<std::size_t>(i) * spec.state_limit;
   }
 }
 
 std::size_t JournalView::bytes(const LaneSpec& spec) noexcept {
-  return sizeof(JournalHeader) + 2 * record_bytes(counts_of(spec)) + 2 * spec.state_limit;
+  const Counts n = counts_of(spec);
+  return sizeof(JournalHeader) + claims_bytes(n) + 2 * record_bytes(n) + 2 * spec.state_limit;
 }
 
 namespace {
@@ -144,6 +150,75 @@ void recover(const LaneSpec& spec, const Memory& memory) {
   shm::take_back_lent(memory.arenas.at(spec.lane), burst + 1);
 }
 
+namespace {
+
+shm::Slot& slot_at(const Ring& ring, std::uint64_t position) noexcept {
+  return reinterpret_cast<shm::Slot*>(ring.header + 1)[position & (shm::ring_slots(ring.limit) - 1)];
+}
+/// How many frames behind its last commit the dead lane had claimed, of those that there are: it may have claimed any.
+std::uint64_t claimed(const Ring& ring, const InletRecord& record, const std::atomic<std::uint64_t>& claim) noexcept {
+  const std::uint64_t count = claim.load(std::memory_order_relaxed) - record.end;  // relaxed: the lane is dead
+  if (!fits(ring, record) || count > ring.limit) return 0;
+  std::uint64_t there = 0;
+  // SYNC ring.publish (acquire): pairs with the release in RingWriter::put; the slot's frame is complete.
+  while (there < count && std::atomic_ref(slot_at(ring, record.end + there).home).load(std::memory_order_acquire) ==
+                              record.end + there + 1)
+    ++there;
+  return there;
+}
+
+}  // namespace
+
+std::vector<FrameInHand> last_in_hand(const LaneSpec& spec, const Memory& memory) {
+  const JournalView view(memory.journals.at(spec.lane).data(), spec);
+  const JournalRings rings(spec, memory);
+  // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
+  const auto& record = view.of(view.commit().load(std::memory_order_acquire));
+  std::vector<FrameInHand> frames;
+  for (std::size_t i = 0; i < rings.inlets.size(); ++i) {
+    const std::uint64_t count = claimed(rings.inlets[i], record.inlets[i], view.claims()[i]);
+    if (count == 0) continue;
+    const std::uint64_t position = record.inlets[i].end + count - 1;
+    frames.push_back({i, position, record.inlets[i].tally.frames() + count - 1, &slot_at(rings.inlets[i], position)});
+  }
+  return frames;
+}
+
+void make_gap(shm::Slot& slot) noexcept {
+  slot.flags = static_cast<std::uint8_t>(slot.flags | detail::kGap);
+  if (slot.kind == detail::Payload::scalar) std::memset(slot.scalar, 0, sizeof slot.scalar);
+}
+
+void lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory) {
+  const JournalView view(memory.journals.at(spec.lane).data(), spec);
+  const JournalRings rings(spec, memory);
+  const shm::ArenaTable arenas = arenas_of(spec, memory);
+  // A share that is held by mark is still held: the lane has noted its drop, if at all, in what took no effect.
+  const auto drop = [&](detail::BlockRef ref) {
+    BlockHeader* block = Shares::is_marked(ref) ? arenas.resolve(ref, 0) : nullptr;
+    if (block) detail::drop_share(block, ref);
+  };
+  // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
+  const auto& live = view.of(view.commit().load(std::memory_order_acquire));
+  for (std::size_t i = 0; i < rings.inlets.size(); ++i) {
+    const Ring& ring = rings.inlets[i];
+    InletRecord& record = live.inlets[i];
+    for (std::uint64_t left = claimed(ring, record, view.claims()[i]); left != 0; --left) {
+      shm::Slot& slot = slot_at(ring, record.end);
+      if (slot.flags & detail::kEos) {
+        make_gap(slot);
+        break;
+      }
+      if (slot.kind == detail::Payload::block) drop(slot.block.ref);
+      if (slot.flags & detail::kMetadata) drop(slot.metadata);
+      ++record.end;
+      ++record.lost;
+    }
+    // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::has_room.
+    if (fits(ring, record)) ring.header->head.store(record.end, std::memory_order_release);
+  }
+}
+
 Journal::Journal(const LaneSpec& spec, const Memory& memory, shm::Arena& arena)
     : spec_(spec),
       memory_(memory),
@@ -160,6 +235,7 @@ void Journal::bind(std::vector<Inlet*> inlets, std::vector<Outlet*> outlets) {
   inlets_ = std::move(inlets);
   outlets_ = std::move(outlets);
   for (Inlet* inlet : inlets_) inlet->hold();
+  claim(true);
   for (Outlet* outlet : outlets_) outlet->hold();
   place_ends();
 }
@@ -173,6 +249,12 @@ void Journal::place_ends() {
     outlets_[i]->resume(r.outlets[i], r.links.subspan(link, links));
     link += links;
   }
+}
+
+void Journal::claim(bool claims) noexcept {
+  if (claims == claims_) return;
+  claims_ = claims;
+  for (std::size_t i = 0; i < inlets_.size(); ++i) inlets_[i]->claim_in(claims ? &view_.claims()[i] : nullptr);
 }
 
 detail::LentBlock Journal::lend(std::size_t bytes) {
@@ -199,15 +281,17 @@ void Journal::begin_burst() {
 }
 
 Journal::State Journal::state(std::size_t bytes, std::uint64_t type) {
+  begin_poll();  // also what is asked for between polls
   JournalRecord& now = *next().head;
   if (now.state_bytes != 0) {
     if (now.state_type != type || now.state_bytes != bytes)
       throw Error("a worker keeps one state, of one type; this one asked for another before");
     return {view_.state(now.state_copy), false};
   }
+  if (bytes > spec_.state_limit && spec_.delivery != Delivery::exactly_once) return {nullptr, true};
   if (bytes > spec_.state_limit)
-    throw Error("a state of " + std::to_string(bytes) + " bytes is too large for a worker that may be restarted: " +
-                std::to_string(spec_.state_limit) + " bytes are set aside");
+    throw StartError("a state of " + std::to_string(bytes) + " bytes is too large for a worker that may be restarted: " +
+                     std::to_string(spec_.state_limit) + " bytes are set aside");
   now.state_bytes = bytes;
   now.state_type = type;
   now.state_copy = 0;

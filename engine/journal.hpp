@@ -7,7 +7,11 @@
 // of times, so recovery, by whoever finds the journal after a death, is to apply the live record and to take back
 // blocks lent in the burst that was not committed. tests/models/exactly_once.pml checks this protocol.
 //
-//   JournalHeader | { JournalRecord | inlets | outlets | links | drops } × 2 | state × 2
+//   JournalHeader | claims | { JournalRecord | inlets | outlets | links | drops } × 2 | state × 2
+//
+// A claim says, for each inlet, up to which position frames were taken, whether or not that took effect. It is written
+// before the worker sees the frame, where polls are done one by one or frames may not be taken twice, so that after a death it
+// is known whose frames the poll had in hand.
 //
 // One worker a lane. Used by the lane's thread; recover() by the parent, once the lane's process is dead.
 #pragma once
@@ -46,6 +50,7 @@ struct InletRecord {
   std::uint64_t end = 0;  ///< position of the next frame
   PadTally tally;
   std::uint32_t at_eos = 0;
+  std::uint64_t lost = 0;  ///< frames that went with processes, of a lane that delivers at most once
 };
 struct OutletRecord {
   std::uint64_t given = 0;  ///< frames, for their numbers
@@ -74,10 +79,13 @@ class JournalView {
   };
   [[nodiscard]] std::atomic<std::uint64_t>& commit() const noexcept { return header_->commit; }
   [[nodiscard]] const Record& of(std::uint64_t burst) const noexcept { return records_[burst % 2]; }
+  /// By inlet. Of a worker that may write anything: to be checked against the ring.
+  [[nodiscard]] std::span<std::atomic<std::uint64_t>> claims() const noexcept { return claims_; }
   [[nodiscard]] std::byte* state(std::uint32_t copy) const noexcept { return state_[copy % 2]; }
 
  private:
   JournalHeader* header_ = nullptr;
+  std::span<std::atomic<std::uint64_t>> claims_;
   Record records_[2] = {};
   std::byte* state_[2] = {};
 };
@@ -94,6 +102,20 @@ struct JournalRings {
 
 /// Does what the last commit of a dead lane says, and takes back what it had lent since. May be called again.
 void recover(const LaneSpec& spec, const Memory& memory);
+/// A frame that a dead lane had in hand: taken by a poll that took no effect. Its slot is nobody's now.
+struct FrameInHand {
+  std::size_t inlet;
+  std::uint64_t position;
+  std::uint64_t number;  ///< at its pad
+  shm::Slot* slot;
+};
+/// Of each inlet the last one that the dead lane has claimed. After recover().
+[[nodiscard]] std::vector<FrameInHand> last_in_hand(const LaneSpec& spec, const Memory& memory);
+/// The frames that a dead lane had in hand count as lost and are gone; the last frame of a stream becomes a gap instead.
+/// For a lane that delivers at most once, after recover(), and before another takes its place.
+void lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory);
+/// What the frame says stays, but for its payload: that is a gap now.
+void make_gap(shm::Slot& slot) noexcept;
 
 /// A poll would wait while polls before it are not committed: they are undone, and done again one by one.
 struct BurstTooLong {};
@@ -109,7 +131,8 @@ class Journal final : public detail::Lender {
   [[nodiscard]] bool keeps_journal() const noexcept override { return true; }
   void drop_later(detail::BlockHeader* block, detail::BlockRef ref) noexcept override;
 
-  /// Room for the worker's state, `fresh` if nothing is there yet. Throws Error if it is too large or of another type.
+  /// Room for the worker's state, `fresh` if nothing is there yet. Throws Error if it is of another type than before, or
+  /// too large; null if it need not be kept.
   struct State {
     void* place;
     bool fresh;
@@ -118,6 +141,8 @@ class Journal final : public detail::Lender {
 
   void begin_poll();
   void end_poll() noexcept { ++polls_; }
+  /// Whether what the inlets take is claimed. Needed where the next poll may be the one that kills.
+  void claim(bool claims) noexcept;
   /// Polls ended since the last commit.
   [[nodiscard]] unsigned polls() const noexcept { return polls_; }
   [[nodiscard]] bool finished() const noexcept { return live().head->finished != 0; }
@@ -148,6 +173,7 @@ class Journal final : public detail::Lender {
   std::uint64_t burst_ = 0;  // the last that was committed
   unsigned polls_ = 0;
   bool begun_ = false;
+  bool claims_ = false;
 };
 
 }  // namespace weir::engine

@@ -66,7 +66,7 @@ void archive(Archive& wire, T& value) {
     archive(wire, value.cpus), wire(value.priority), wire(value.spin_share);
     wire(value.several_processes), wire(value.crowded);
     wire(value.arena_pages), wire(value.prefault), wire(value.lock_memory);
-    wire(value.journal), wire(value.state_limit), wire(value.stall_ns);
+    wire(value.journal), wire(value.state_limit), wire(value.delivery), wire(value.stall_ns);
     wire(value.sandbox), archive(wire, value.sandbox_reads);
   } else {
     wire(value);
@@ -88,8 +88,8 @@ LaneSpec LaneSpec::decode(std::span<const std::byte> bytes) {
     archive(wire, spec);
     if (wire.left() != 0) throw Error(std::to_string(wire.left()) + " bytes follow its end");
     if (spec.mode > Mode::process || spec.barrier > shm::Barrier::global || spec.wait > Wait::park ||
-        spec.arena_pages > shm::PageKind::reserved)
-      throw Error("it has a mode, barrier, wait or kind of page that does not exist");
+        spec.arena_pages > shm::PageKind::reserved || spec.delivery > Delivery::at_most_once)
+      throw Error("it has a mode, barrier, wait, delivery or kind of page that does not exist");
     if (std::ranges::any_of(spec.ends, [](const LinkEnd& end) { return end.overflow > Overflow::fail; }))
       throw Error("it has an overflow that does not exist");
     if (!(spec.spin_share >= 0 && spec.spin_share <= 1)) throw Error("it spins for more time than there is");

@@ -74,6 +74,7 @@ struct LaneSpec {
   std::uint64_t prefault = 0;  ///< bytes of each arena that have pages from the start; see prefaulted()
   bool lock_memory = false;
   bool journal = false;        ///< what its worker does takes effect by commits (engine/journal.hpp)
+  Delivery delivery = Delivery::exactly_once;  ///< of its worker; with a journal
   std::uint64_t stall_ns = 0;  ///< what one of its polls may take before it is taken for hung; 0: any time
   std::uint64_t state_limit = 0;  ///< bytes set aside for each copy of its worker's state; with a journal
   shm::Barrier barrier = shm::Barrier::fence;

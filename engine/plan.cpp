@@ -46,7 +46,7 @@ class Planner {
     plan_islands();
     finish_lanes();
     place_lanes(plan_, pipeline_, options_);
-    plan_restarts(plan_);
+    plan_restarts(plan_, options_);
     plan_sandboxes(plan_, pipeline_);
     plan_crews(plan_, options_);
     return std::move(plan_);

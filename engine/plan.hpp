@@ -61,6 +61,7 @@ struct PlannedWorker {
   Parallelized* parallelized = nullptr;
   std::uint32_t lane = kNone;
   std::size_t index = 0;  ///< among its lane's workers
+  std::string dead_letters = {};  ///< file for the frames that kill it; empty: none
   std::vector<std::uint32_t> element_outlets;  ///< links element → worker, per sink pad (source: commands)
   std::vector<std::uint32_t> element_inlets;   ///< links worker → element, per source pad (sink: results)
 };
@@ -80,8 +81,9 @@ struct Plan {
 void require_own_process(const Plan& plan, const PlannedWorker& worker, const std::string& setting,
                          const std::string& why);
 
-/// Which lanes keep a journal, as their elements ask for restarts. Throws StartError where those can't be had.
-void plan_restarts(Plan& plan);
+/// Which lanes keep a journal, as their elements ask for restarts, and where their dead letters go. Throws StartError
+/// where those can't be had.
+void plan_restarts(Plan& plan, const Options& options);
 /// Which lanes run in a sandbox. Throws StartError where that can't be had.
 void plan_sandboxes(Plan& plan, const Pipeline& pipeline);
 

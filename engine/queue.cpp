@@ -147,6 +147,7 @@ bool QueueReader::empty() const {
 bool QueueReader::closed() const { return inlet().drained(); }
 std::size_t QueueReader::size_approx() const { return inlet().size_approx(); }
 std::size_t QueueReader::queue_maxsize() const { return inlet().limit(); }
+std::uint64_t QueueReader::taken() const { return inlet().taken(); }
 
 void QueueWriter::put(Frame&& frame) {
   if (!outlet_ || !outlet_->put_everyday(frame)) [[unlikely]] put_unusual(frame);
@@ -177,5 +178,6 @@ bool QueueWriter::full() const {
   return full;
 }
 std::size_t QueueWriter::queue_maxsize() const { return outlet().limit(); }
+std::uint64_t QueueWriter::given() const { return outlet().given(); }
 
 }  // namespace weir

@@ -5,6 +5,7 @@
 
 #include <sys/wait.h>
 
+#include "engine/dead_letters.hpp"
 #include "engine/journal.hpp"
 #include "engine/run.hpp"
 #include "weir/restart.hpp"
@@ -12,16 +13,22 @@
 namespace weir {
 
 namespace {
-constexpr std::array<std::string_view, 3> kNames{"never", "on_failure", "always"};
-}
+using Names = std::array<std::string_view, 3>;
+constexpr Names kRestarts{"never", "on_failure", "always"};
+constexpr Names kDeliveries{"exactly_once", "at_least_once", "at_most_once"};
 
-std::string_view to_string(Restart restart) noexcept { return kNames.at(static_cast<std::size_t>(restart)); }
-
-std::optional<Restart> restart_from(std::string_view text) noexcept {
-  for (std::size_t i = 0; i < kNames.size(); ++i)
-    if (kNames[i] == text) return static_cast<Restart>(i);
+template <class Named>
+std::optional<Named> named(const Names& names, std::string_view text) noexcept {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (names[i] == text) return static_cast<Named>(i);
   return std::nullopt;
 }
+}  // namespace
+
+std::string_view to_string(Restart restart) noexcept { return kRestarts.at(static_cast<std::size_t>(restart)); }
+std::string_view to_string(Delivery delivery) noexcept { return kDeliveries.at(static_cast<std::size_t>(delivery)); }
+std::optional<Restart> restart_from(std::string_view text) noexcept { return named<Restart>(kRestarts, text); }
+std::optional<Delivery> delivery_from(std::string_view text) noexcept { return named<Delivery>(kDeliveries, text); }
 
 namespace engine {
 
@@ -41,6 +48,17 @@ void refuse_overflow(const Plan& plan, const PlannedLink& link) {
                        ": what is dropped can't be taken back when the worker dies; leave one of the two out");
 }
 
+void refuse_without_restart(const Element& element) {
+  const ElementOptions& options = element.options();
+  const std::string setting = options.delivery != Delivery::exactly_once
+                                  ? "delivery=" + std::string(to_string(options.delivery))
+                                  : "dead_letters='" + options.dead_letters + "'";
+  if (options.delivery == Delivery::exactly_once && options.dead_letters.empty()) return;
+  throw StartError("element '" + element.name() + "' has " + setting +
+                   ", which says what becomes of its frames when its worker is started again; say restart=on_failure "
+                   "as well, or leave it out");
+}
+
 template <std::size_t N>
 std::string_view text(const char (&field)[N]) noexcept {
   return {field, ::strnlen(field, N)};
@@ -52,10 +70,10 @@ std::string error_text(const Control& control) {
   if (record.set.load(std::memory_order_relaxed) == 0) return {};
   return std::string(text(record.type)) + ": " + std::string(text(record.text));
 }
-/// weir's own, on frames that will be no other the next time.
+/// weir's own, on frames, parameters or a state that will be no others the next time.
 bool is_verdict(const Control& control) noexcept {
   const std::string_view type = text(control.header().error.type);
-  return type == "weir::SpecError" || type == "weir::PayloadError";
+  return type == "weir::SpecError" || type == "weir::PayloadError" || type == "weir::StartError";
 }
 
 }  // namespace
@@ -72,9 +90,9 @@ void require_own_process(const Plan& plan, const PlannedWorker& worker, const st
 }
 
 // A lane that may be restarted keeps a journal, and those who put frames to it mark the shares that travel there.
-void plan_restarts(Plan& plan) {
+void plan_restarts(Plan& plan, const Options& run_options) {
   const std::string why = "only a process can be killed and started again";
-  for (const PlannedWorker& worker : plan.workers) {
+  for (PlannedWorker& worker : plan.workers) {
     const ElementOptions& options = worker.element->options();
     LaneSpec& lane = plan.lanes[worker.lane];
     if (options.stall_timeout) {
@@ -83,10 +101,16 @@ void plan_restarts(Plan& plan) {
         throw StartError("element '" + worker.element->name() + "': stall_timeout has to be longer than 0");
       lane.stall_ns = static_cast<std::uint64_t>(options.stall_timeout->count());
     }
-    if (options.restart == Restart::never) continue;
+    if (options.restart == Restart::never) {
+      refuse_without_restart(*worker.element);
+      continue;
+    }
     require_own_process(plan, worker, "restart=" + std::string(to_string(options.restart)), why);
     lane.journal = true;
     lane.state_limit = kStateBytes;
+    lane.delivery = options.delivery;
+    worker.dead_letters = options.dead_letters.empty() ? run_options.dead_letters : options.dead_letters;
+    if (!worker.dead_letters.empty()) check_letters(worker.dead_letters, "element '" + worker.element->name() + "'");
   }
   for (const PlannedLink& link : plan.links) refuse_overflow(plan, link);
   for (LaneSpec& lane : plan.lanes)
@@ -99,10 +123,13 @@ bool Run::begin_restart(std::uint32_t lane, int status) {
   const LaneSpec& spec = plan_.lanes[lane];
   if (!spec.journal) return false;
   recover(spec, *memory_);
+  if (spec.delivery == Delivery::at_most_once) lose_what_was_in_hand(spec, *memory_);
   for (const std::uint32_t neighbour : spec.neighbours) ring_lane(neighbour);
   const auto woken = shm::Clock::now();
   if (!is_to_be_restarted(lane, status)) return false;
   LaneRun& run = lanes_[lane];
+  const bool within_budget = set_aside_deadly_frames(lane, status) || spend_restart(lane);
+  if (!within_budget) return false;
   const double since_start = static_cast<double>(monotonic_ns() - start_ns_) * 1e-9;
   run.restarts.push_back({run.child.pid, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
                           WIFEXITED(status) ? WEXITSTATUS(status) : 0,
@@ -128,16 +155,29 @@ bool Run::is_to_be_restarted(std::uint32_t lane, int status) {
   if (state == LaneState::created && has_exited) return false;  // it can't start, and will not the next time
   const ElementOptions& options = options_of(lane);
   const bool failed = state == LaneState::failed || !has_exited || WEXITSTATUS(status) != 0;
-  if (!failed && options.restart != Restart::always) return false;
-  if (run.restarts.size() < options.restart_budget) return true;
+  return failed || options.restart == Restart::always;
+}
+
+bool Run::spend_restart(std::uint32_t lane) {
+  const LaneRun& run = lanes_[lane];
+  if (run.restarts.size() < options_of(lane).restart_budget + run.excused) return true;
   report_.warnings.push_back("the worker of '" + elements_of(lane) + "' was restarted " +
-                             std::to_string(run.restarts.size()) +
+                             std::to_string(run.restarts.size() - run.excused) +
                              " times, which is its restart_budget, and died again");
   return false;
 }
 
-const ElementOptions& Run::options_of(std::uint32_t lane) const {
-  return std::ranges::find(plan_.workers, lane, &PlannedWorker::lane)->element->options();
+const PlannedWorker& Run::worker_on(std::uint32_t lane) const {
+  return *std::ranges::find(plan_.workers, lane, &PlannedWorker::lane);
+}
+const ElementOptions& Run::options_of(std::uint32_t lane) const { return worker_on(lane).element->options(); }
+
+// The exception that left its poll, or that it hung, or what the kernel says.
+std::string Run::cause_of_death(std::uint32_t lane, int status) const {
+  if (lanes_[lane].stalled) return stall_text(lane);
+  if (std::string text = error_text(controls_[lane]); !text.empty()) return text;
+  return WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
+                             : "exit status " + std::to_string(WEXITSTATUS(status));
 }
 
 // What the process that died has said of itself. What its neighbours and the journal have said stays. The next one is

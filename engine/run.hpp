@@ -94,6 +94,11 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<Frame> shut_down(Parallelized& element, std::chrono::nanoseconds timeout);
 
  private:
+  struct DeadlyFrames {  // what a worker had in hand when it died last, and how often in a row
+    std::uint64_t commits = 0;
+    std::vector<std::uint64_t> positions;  // by inlet that it took from
+    unsigned deaths = 0;
+  };
   struct LaneRun {  // a thread or a process
     std::unique_ptr<Lane> lane;  // threads
     ChildProcess child;
@@ -107,6 +112,9 @@ class Run : public std::enable_shared_from_this<Run> {
     std::vector<RestartReport> restarts;
     std::chrono::nanoseconds backoff{0};
     std::uint64_t commits_seen = 0;  // when it died last
+    std::size_t excused = 0;         // restarts that frames were to blame for which were set aside
+    DeadlyFrames deadly;
+    std::vector<DeadLetterReport> dead_letters;
     std::uint64_t polls_seen = 0;    // when it was seen to get on last
     shm::Clock::time_point got_on{};
     bool stalled = false;  // and was killed for it
@@ -175,10 +183,18 @@ class Run : public std::enable_shared_from_this<Run> {
   // workers that died (restarts.cpp)
   [[nodiscard]] bool begin_restart(std::uint32_t lane, int status);
   [[nodiscard]] bool is_to_be_restarted(std::uint32_t lane, int status);
+  [[nodiscard]] bool spend_restart(std::uint32_t lane);
+  [[nodiscard]] const PlannedWorker& worker_on(std::uint32_t lane) const;
+  [[nodiscard]] std::string cause_of_death(std::uint32_t lane, int status) const;
   [[nodiscard]] const ElementOptions& options_of(std::uint32_t lane) const;
   void forget_attempt(std::uint32_t lane);
   [[nodiscard]] std::chrono::nanoseconds next_backoff(std::uint32_t lane);
   void restart_those_due();
+
+  // frames that kill whoever takes them (deadly_frames.cpp)
+  bool set_aside_deadly_frames(std::uint32_t lane, int status);
+  [[nodiscard]] bool write_letters(std::uint32_t lane, int status);
+  [[nodiscard]] Frame copy_of_slot(const shm::Slot& slot) const;
 
   // workers that hang (stalls.cpp)
   void watch_stalls();
@@ -217,6 +233,7 @@ class Run : public std::enable_shared_from_this<Run> {
   // what became of the frames of each link (ledger.cpp)
   [[nodiscard]] const LinkCounters& counters_of(std::uint32_t link, std::uint32_t lane) const;
   [[nodiscard]] LinkReport link_report(std::uint32_t number) const;
+  [[nodiscard]] std::uint64_t lost_at(std::uint32_t lane, std::uint32_t link) const;
   void report_links();
 
   Pipeline& pipeline_;

@@ -132,6 +132,7 @@ void Run::report_elements() {
       report.killed = lane.killed;
       report.restarts = lane.restarts;
       report.refused = refusals_in(controls_[worker.lane].header().sandbox);
+      report.dead_letters = lane.dead_letters;
       report.ended = !lane.killed && controls_[worker.lane].header().state.load(std::memory_order_relaxed) == LaneState::ended;
     }
     if (!report.refused.empty()) report_.warnings.push_back(refusal_text(report));

@@ -4,6 +4,7 @@
 #include <exception>
 #include <ranges>
 #include <typeinfo>
+#include <utility>
 
 #include "engine/fault.hpp"
 
@@ -17,7 +18,7 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
       stop_{&control.stop, lane.bell()},
       shutdown_{&control.shutdown, lane.bell()} {
   context_.worker_ = this;
-  context_.journalled_ = lane.journal() != nullptr;
+  if (lane.journal()) context_.delivery_ = lane.spec().delivery;
   context_.name_ = spec.element;
   context_.sink_pad_names_ = spec.sink_pads;
   context_.source_pad_names_ = spec.source_pads;
@@ -53,6 +54,8 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
     for (const Outlet* outlet : outlets_)
       if (outlet->eos_count && outlet->eos_put()) outlet->eos_count->fetch_add(1, std::memory_order_relaxed);
     context_.finished_ = journal->finished();
+    inherited_ = polls_ != 0;
+    if (inherited_) careful_polls_ = Burst::kMost;
   }
 }
 
@@ -128,7 +131,9 @@ Poll Worker::poll() {
   if (!winding_up_ && !(spec_.is_source && lane_.end_of_stream_requested())) {
     for (Outlet* outlet : outlets_)
       if (!flush(*outlet)) return Poll::idle;
-    const bool over = abandoned();  // its last frame may have been among what waited for room
+    // Its last frame may have been among what waited for room, or another process has put it.
+    const bool over = abandoned() || context_.finished_;
+    if (std::exchange(inherited_, false) && over && lane_.spec().delivery != Delivery::at_most_once) visit();
     if (!over && lane_.shared() && !outlets_have_room()) return Poll::idle;
     const Poll result = over ? Poll::finished : call();
     if (stopped()) {
@@ -183,7 +188,9 @@ inline bool Worker::goes_on(std::uint64_t before) const noexcept {
 
 // The polls of a burst take effect together. None of them may wait but the first: another begins only where there is
 // something to take and room to put it. What one needs beyond that undoes the burst, and each poll is done by itself.
-// Bursts begin short, so that a worker that is killed again and again still gets on, and grow with each commit.
+// Bursts begin short, so that a worker that is killed again and again still gets on, and grow with each commit. They do
+// not grow where a poll must not be undone while its process lives, as it may keep what can't be undone; nor right after
+// a death, so that it can be said which frame a poll had in hand that is deadly (Run::set_aside).
 void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
   Journal& journal = *lane_.journal();
   const auto can_go_on = [&] {
@@ -199,6 +206,10 @@ void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
       if (lane_.spec().stall_ns != 0) control_.polls.store(polls_ + n, std::memory_order_relaxed);
     } while (journal.polls() < most && goes_on(before) && can_go_on());
   };
+  const bool singly = lane_.spec().delivery != Delivery::exactly_once || careful_polls_ != 0;
+  if (careful_polls_ != 0) --careful_polls_;
+  if (singly) journal_burst_ = 1;
+  journal.claim(journal_burst_ == 1);
   try {
     try {
       burst(journal_burst_);
@@ -213,6 +224,19 @@ void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
     throw;
   }
   journal.commit(context_.finished_);
+}
+
+// Another process has done all there was to do, and may have died before it told of its last commit: the worker's code
+// gets as far as its first queue, and so to on_commit. None of it takes effect.
+void Worker::visit() {
+  prepare_call();
+  lane_.journal()->begin_poll();
+  try {
+    spec_.function(context_);
+  } catch (...) {
+    // what it gives after its end is refused, as it has to be
+  }
+  undo();
 }
 
 void Worker::undo() {
@@ -244,6 +268,8 @@ Poll Worker::call() {
         spec_.function(context_);
         ++n;
       } while (n < most && goes_on(before));
+    if (context_.on_commit_) [[unlikely]]
+      context_.on_commit_(lane_.journal() ? lane_.journal()->polls_committed() : polls_ + n);
   } catch (const Interrupted&) {
     // stopped while it waited; poll() sees the event
   } catch (const std::exception& error) {
@@ -308,6 +334,8 @@ void Worker::terminate() noexcept {
   step("end.closed");
   for (Inlet* inlet : inlets_) inlet->leave();
   step("end.left");
+  context_.on_commit_ = nullptr;
+  context_.local_.reset();
   context_.state_.reset();
   // SYNC worker.terminated (release): its queues are closed and its state is gone; pairs with Event::is_set.
   control_.terminated.store(1, std::memory_order_release);
@@ -384,59 +412,3 @@ std::optional<std::vector<Frame>> Worker::get_each(std::optional<std::chrono::na
 }
 
 }  // namespace weir::engine
-
-namespace weir {
-
-namespace {
-[[noreturn]] void refuse_unnamed(const std::string& element, std::size_t queues, const char* kind) {
-  throw GraphError("element '" + element + "' has " + std::to_string(queues) + " " + kind + " queues: name the pad");
-}
-template <class Ends>
-auto& named(Ends& ends, const std::vector<std::string>& pads, std::string_view pad, const std::string& element) {
-  const auto it = std::ranges::find(pads, pad);
-  if (it != pads.end()) return ends.at(static_cast<std::size_t>(it - pads.begin()));
-  std::string list;
-  for (const auto& p : pads) list += (list.empty() ? "" : ", ") + p;
-  throw GraphError("element '" + element + "' has no pad '" + std::string(pad) + "'; it has: " + list);
-}
-}  // namespace
-
-void WorkerContext::finish() noexcept { worker_->finish(); }
-QueueReader& WorkerContext::refuse_inq() const { refuse_unnamed(name_, inqs_.size(), "in"); }
-QueueWriter& WorkerContext::refuse_outq() const { refuse_unnamed(name_, outqs_.size(), "out"); }
-QueueReader& WorkerContext::inq(std::string_view pad) { return named(inqs_, sink_pad_names_, pad, name_); }
-QueueWriter& WorkerContext::outq(std::string_view pad) { return named(outqs_, source_pad_names_, pad, name_); }
-
-std::optional<WorkerContext::PadFrame> WorkerContext::get_any(std::optional<std::chrono::nanoseconds> timeout) {
-  return worker_->get_any(timeout);
-}
-std::optional<std::vector<Frame>> WorkerContext::get_each(std::optional<std::chrono::nanoseconds> timeout) {
-  return worker_->get_each(timeout);
-}
-
-const SharedBlock& WorkerContext::shm(std::string_view name) const {
-  std::string list;
-  for (const SharedBlock& block : shm_list_) {
-    if (block.name == name) return block;
-    list += (list.empty() ? "" : ", ") + block.name;
-  }
-  throw Error("element '" + name_ + "': nothing is shared under '" + std::string(name) + "'; there is: " +
-              (list.empty() ? "nothing" : list));
-}
-
-void* WorkerContext::journalled_state(std::size_t bytes, std::uint64_t type, bool& fresh) {
-  return worker_->journalled_state(bytes, type, fresh);
-}
-
-void WorkerContext::throw_state_not_copyable(const std::type_info& type) const {
-  throw Error("element '" + name_ + "' keeps a state of type " + demangle(type.name()) +
-              ", which can't be kept for the next process when this one dies: make it trivially copyable, "
-              "aligned to 64 bytes at most, or leave restart= out");
-}
-
-void WorkerContext::throw_state_type(const std::type_info& wanted) const {
-  throw Error("element '" + name_ + "' keeps a state of type " + demangle(state_type_->name()) + ", not " +
-              demangle(wanted.name()));
-}
-
-}  // namespace weir

@@ -41,11 +41,16 @@ class Worker final : public Task {
   std::optional<std::vector<Frame>> get_each(std::optional<std::chrono::nanoseconds> timeout);
   /// Where the lane keeps a journal: the worker's state in it.
   void* journalled_state(std::size_t bytes, std::uint64_t type, bool& fresh);
+  /// Where the lane keeps a journal: the polls that have taken effect, in processes before this one as well.
+  [[nodiscard]] std::uint64_t polls_committed() const noexcept {
+    return lane_.journal() ? lane_.journal()->polls_committed() : 0;
+  }
 
  private:
   Poll call();
   void poll_in_journal(unsigned& n, std::uint64_t& before);
   void undo();
+  void visit();
   [[nodiscard]] bool goes_on(std::uint64_t before) const noexcept;
   void prepare_call() noexcept;
   [[nodiscard]] Poll judge_idle();
@@ -77,6 +82,8 @@ class Worker final : public Task {
   std::uint32_t origin_ = 0;  // of the last frame taken
   Burst burst_;
   unsigned journal_burst_ = 1;  // polls until a commit, at most
+  unsigned careful_polls_ = 0;  // that are done one by one all the same, as one of them may have killed the last process
+  bool inherited_ = false;  // from another process, and not polled yet in this one
   bool winding_up_ = false;
   bool fed_by_hand_ = false;  // such a worker lives until the element, or the end of the run, closes its queues
 };

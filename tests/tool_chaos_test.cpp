@@ -1,5 +1,7 @@
 // `weir chaos`: what it does to a pipeline, and that it finds what is wrong.
+#include <fstream>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,8 +18,9 @@ using testing::HasSubstr;
 class Chaos : public Run {
  protected:
   std::string pipeline() const {
-    return "count_source count=3000 ! busy us=20 restart=on_failure ! busy us=10 restart=on_failure ! raw_sink path=" +
-           path("out.raw");
+    return "count_source name=count count=3000 restart=on_failure ! busy us=20 restart=on_failure ! "
+           "raw_sink restart=on_failure path=" +
+           path("out.raw") + " count. ! checksum_sink restart=on_failure path=" + path("out.sum");
   }
 };
 
@@ -34,6 +37,19 @@ TEST_F(Chaos, FindsNoDifferenceUnderKillsAndStops) {
   };
   EXPECT_EQ(number_after("outputs identical"), number_after("disturbed runs"));
   EXPECT_EQ(number_after("ledgers balanced"), number_after("disturbed runs"));
+}
+
+TEST_F(Chaos, FindsNoDifferenceInAudioThatIsReadConvertedAndWritten) {
+  std::vector<float> samples(60'000);
+  for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<float>(i % 997) / 1000;
+  std::ofstream(path("in.raw"), std::ios::binary)
+      .write(reinterpret_cast<const char*>(samples.data()), static_cast<std::streamsize>(samples.size() * sizeof(float)));
+  const std::string pipeline = "raw_source path=" + path("in.raw") + " rate=8000 block=60 restart=on_failure ! " +
+                               "busy us=30 ! convert sample=f64 restart=on_failure ! convert sample=f32 ! " +
+                               "wav_sink subtype=pcm_24 restart=on_failure path=" + path("out.wav");
+  const Ended ended = weir_command({"chaos", "--kills", "20", "--stops", "0", "--seed", "3", pipeline});
+  EXPECT_EQ(ended.code, 0) << ended.err << ended.out;
+  EXPECT_THAT(ended.out, ContainsRegex("kills +20 of 20\n"));
 }
 
 TEST_F(Chaos, EndsWhereMemoryIsWrittenOver) {

@@ -76,7 +76,7 @@ TEST_F(Command, DescribesAnElement) {
   EXPECT_EQ(ended.code, 0);
   EXPECT_THAT(ended.out,
               AllOf(StartsWith("bandpass: "), HasSubstr("sink pads    in\n"), HasSubstr("source pads  out\n"),
-                    testing::ContainsRegex("  low  +real +required  Hz"),
+                    testing::ContainsRegex("  low  +real +required +Hz"),
                     testing::ContainsRegex("  queue  +integer +100 "), HasSubstr("main, thread, process")));
   EXPECT_EQ(refusal({"inspect", "bandpas"}),
             "weir: there is no element type 'bandpas'; did you mean 'bandpass'?\n");

@@ -57,6 +57,11 @@ struct ElementOptions {
   std::size_t restart_budget = 10;            ///< how often in a run at most; then the run fails
   /// The pause before a restart; twice the last one, up to 1 s, where the worker has not got on since.
   std::chrono::nanoseconds restart_backoff = std::chrono::milliseconds(10);
+  Delivery delivery = Delivery::exactly_once; ///< of what it had taken when it died
+  /// The file for frames that kill each worker that takes them (weir/dead_letters.hpp): when one has done so three times
+  /// in a row, it is set aside there, and a gap frame of the same time and length takes its place. Empty: where
+  /// Options::dead_letters says; if that is empty, too, such a frame ends the run when the budget is used up.
+  std::string dead_letters = {};
   /// A poll that takes longer is taken for hung, and its process for dead: it is killed. What it waits in a queue does
   /// not count, nor does time in which the process is stopped by a signal or a debugger.
   std::optional<std::chrono::nanoseconds> stall_timeout = {};

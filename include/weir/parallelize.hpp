@@ -58,6 +58,8 @@ struct Options {
   /// fails where that is not allowed; and where lanes that never sleep (Wait::spin, Wait::yield) would take real-time
   /// priority on all CPUs, which can hang the machine.
   int main_realtime = 0;
+  /// The file for frames that kill their worker, of elements with restart that name none (ElementOptions::dead_letters).
+  std::string dead_letters = {};
   bool measure_latency = false;  ///< stamps frames at sources and fills Report::latency; some 20 ns a frame
   /// The executable of worker processes; empty: this program, whose main() begins with worker_main.
   std::string worker_executable = {};

@@ -34,6 +34,9 @@ class WEIR_API QueueReader {
   /// Frames waiting; may be stale by the time it returns.
   [[nodiscard]] std::size_t size_approx() const;
   [[nodiscard]] std::size_t queue_maxsize() const;
+  /// Frames taken since the start of the run, by processes before this one as well, without those whose taking was
+  /// undone: the number, from 0, of the next. The same for the same frame, whoever takes it, however often.
+  [[nodiscard]] std::uint64_t taken() const;
 
   explicit QueueReader(engine::Inlet* inlet = nullptr, std::string name = {}) : inlet_(inlet), name_(std::move(name)) {}
 
@@ -58,6 +61,8 @@ class WEIR_API QueueWriter {
   [[nodiscard]] bool try_put(Frame& frame);
   [[nodiscard]] bool full() const;
   [[nodiscard]] std::size_t queue_maxsize() const;
+  /// Frames given since the start of the run, counted as QueueReader::taken() does: the number, from 0, of the next.
+  [[nodiscard]] std::uint64_t given() const;
 
   /// A frame whose block comes from this lane's arena, to be filled in place and put.
   template <Crossable T>

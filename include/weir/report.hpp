@@ -67,6 +67,15 @@ struct RestartReport {
   std::chrono::steady_clock::time_point neighbours_woken{};
 };
 
+/// A frame that killed each worker which took it, and was set aside; a gap took its place.
+struct DeadLetterReport {
+  std::string pad;           ///< full name
+  std::uint64_t number = 0;  ///< of the frame at its pad, from 0
+  std::int64_t time = 0;     ///< the frame's
+  std::string cause;         ///< how the worker died last
+  std::string file;          ///< where it is (weir/dead_letters.hpp)
+};
+
 struct ElementReport {
   std::string name;
   std::string type;
@@ -79,6 +88,7 @@ struct ElementReport {
   std::vector<RestartReport> restarts;  ///< in their order
   /// What its sandbox refused, as the worker's process itself has noted it: "openat '/etc/passwd'", "socket, 3 times".
   std::vector<std::string> refused;
+  std::vector<DeadLetterReport> dead_letters;  ///< in their order
 };
 
 struct LaneReport {

@@ -3,6 +3,7 @@
 
 #include "weir/app.hpp"
 #include "weir/compose.hpp"
+#include "weir/dead_letters.hpp"
 #include "weir/dict.hpp"
 #include "weir/element.hpp"
 #include "weir/error.hpp"

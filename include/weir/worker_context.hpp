@@ -5,6 +5,7 @@
 #include <any>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <new>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "weir/export.hpp"
 #include "weir/frame.hpp"
 #include "weir/queue.hpp"
+#include "weir/restart.hpp"
 
 namespace weir {
 
@@ -77,16 +79,18 @@ class WEIR_API WorkerContext {
   }
 
   /// The worker's own state, made at the first call from the given arguments and kept until the worker ends; it
-  /// is destroyed by the lane that polls. One type per worker. Where the worker may be restarted with its state, that
-  /// is trivially copyable, and lies elsewhere at each poll: ask for it in each; throws Error otherwise.
+  /// is destroyed by the lane that polls. One type per worker. Where the worker may be restarted, a state that is
+  /// trivially copyable and takes at most 64 KiB is kept for the next process, and lies elsewhere at each poll: ask for
+  /// it in each. Throws StartError for another one where delivery is exactly_once; else it begins anew in each process.
   template <class T, class... Args>
   [[nodiscard]] T& state(Args&&... args) {
-    if (journalled_) [[unlikely]] {
+    if (delivery_) [[unlikely]] {
       if constexpr (std::is_trivially_copyable_v<T> && alignof(T) <= 64) {
         bool fresh = false;
         void* place = journalled_state(sizeof(T), static_cast<std::uint64_t>(type_id<T>()), fresh);
-        return fresh ? *new (place) T(std::forward<Args>(args)...) : *std::launder(static_cast<T*>(place));
-      } else {
+        if (place)
+          return fresh ? *new (place) T(std::forward<Args>(args)...) : *std::launder(static_cast<T*>(place));
+      } else if (exactly_once()) {
         throw_state_not_copyable(typeid(T));
       }
     }
@@ -98,6 +102,36 @@ class WEIR_API WorkerContext {
     return *static_cast<T*>(state_.get());
   }
   [[nodiscard]] bool has_state() const noexcept { return state_ != nullptr; }
+
+  /// What the worker keeps beside its state and can make again: an open file, a connection, tables. Of any type, one per
+  /// worker; made at the first call in each process, and destroyed like the state. A process that takes the place of one
+  /// that died makes its own. Where a poll is undone and done again (docs/faults.md), what it did to this stays done: so
+  /// what counts belongs in the state, and this is brought in line with it at the beginning of each poll.
+  template <class T, class... Args>
+  [[nodiscard]] T& local(Args&&... args) {
+    if (!local_) {
+      local_ = std::shared_ptr<void>(new T(std::forward<Args>(args)...), [](void* p) { delete static_cast<T*>(p); });
+      local_type_ = &typeid(T);
+    }
+    if (*local_type_ != typeid(T)) throw_local_type(typeid(T));
+    return *static_cast<T*>(local_.get());
+  }
+
+  /// Has `done` called after each commit: what polls took, put and kept up to now has taken effect, and will not be done
+  /// again. It gets the number of those polls, over all processes, and may look at the state. For what shall be done
+  /// outside the pipeline only then, such as giving a file its name, or telling somebody. A worker that can't be
+  /// restarted commits after each few polls.
+  ///
+  /// A process may die after its commit and before the call, or within it. So on_commit() calls `done` at once where
+  /// there was a commit before, as in a process that takes the place of another; and `done` has to be such that doing it
+  /// twice is doing it once, by the number or by the state. Set it when all is made that `done` needs, and before the poll
+  /// gets or puts a frame. Replaces what was set before.
+  void on_commit(std::function<void(std::uint64_t polls)> done);
+  /// What its polls do takes effect exactly once, also where its process dies: then what can't be undone, or repeated
+  /// without being seen twice, is to be done after a commit or not at all.
+  [[nodiscard]] bool exactly_once() const noexcept { return delivery_ == Delivery::exactly_once; }
+  /// Where another process may take the place of this one: what becomes of the frames that it has in hand.
+  [[nodiscard]] std::optional<Delivery> delivery() const noexcept { return delivery_; }
 
   /// What to_shm shared under this name; throws Error if there is none, naming those there are.
   [[nodiscard]] const SharedBlock& shm(std::string_view name) const;
@@ -119,6 +153,7 @@ class WEIR_API WorkerContext {
   [[noreturn]] QueueReader& refuse_inq() const;
   [[noreturn]] QueueWriter& refuse_outq() const;
   [[noreturn]] void throw_state_type(const std::type_info& wanted) const;
+  [[noreturn]] void throw_local_type(const std::type_info& wanted) const;
   [[noreturn]] void throw_state_not_copyable(const std::type_info& type) const;
   [[nodiscard]] void* journalled_state(std::size_t bytes, std::uint64_t type, bool& fresh);
 
@@ -134,8 +169,11 @@ class WEIR_API WorkerContext {
   std::vector<SharedBlock> shm_list_;
   std::shared_ptr<void> state_;
   const std::type_info* state_type_ = nullptr;
+  std::shared_ptr<void> local_;
+  const std::type_info* local_type_ = nullptr;
+  std::function<void(std::uint64_t)> on_commit_;
   bool finished_ = false;
-  bool journalled_ = false;  // the state lies in shared memory
+  std::optional<Delivery> delivery_;  // the state lies in shared memory, where it can
 };
 
 }  // namespace weir

@@ -67,7 +67,9 @@ std::vector<std::string> make_mortal(Description& description) {
 
 Description without_restarts(Description description) {
   for (ElementDescription& element : description.elements)
-    std::erase_if(element.settings, [](const Setting& setting) { return setting.name.starts_with("restart"); });
+    std::erase_if(element.settings, [](const Setting& setting) {
+      return setting.name.starts_with("restart") || setting.name == "delivery" || setting.name == "dead_letters";
+    });
   return description;
 }
 

@@ -59,6 +59,17 @@ ordered_json restarts_json(const std::vector<RestartReport>& restarts) {
   return json;
 }
 
+ordered_json dead_letters_json(const std::vector<DeadLetterReport>& letters) {
+  ordered_json json = ordered_json::array();
+  for (const DeadLetterReport& letter : letters)
+    json.push_back({{"pad", letter.pad},
+                    {"number", letter.number},
+                    {"time", letter.time},
+                    {"cause", letter.cause},
+                    {"file", letter.file}});
+  return json;
+}
+
 ordered_json element_json(const ElementReport& element, const std::string& type) {
   return {{"name", element.name},
           {"type", type},
@@ -69,7 +80,8 @@ ordered_json element_json(const ElementReport& element, const std::string& type)
           {"ended", element.ended},
           {"killed", element.killed},
           {"restarts", restarts_json(element.restarts)},
-          {"refused", element.refused}};
+          {"refused", element.refused},
+          {"dead_letters", dead_letters_json(element.dead_letters)}};
 }
 
 ordered_json stop_json(const std::optional<StopReport>& stop) {

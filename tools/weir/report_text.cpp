@@ -79,6 +79,16 @@ std::string stop_table(const Report& report) {
          " to end once that was asked for\n" + table.text();
 }
 
+/// A line for each.
+std::string dead_letters_lines(const Report& report) {
+  std::string text;
+  for (const ElementReport& element : report.elements)
+    for (const DeadLetterReport& letter : element.dead_letters)
+      text += fmt::format("set aside: frame {} of {} (time {}) is in '{}', as it killed the worker three times: {}\n",
+                          letter.number, letter.pad, letter.time, letter.file, letter.cause);
+  return text;
+}
+
 /// One line, or nothing where no lane stood out.
 std::string bottleneck_line(const Report& report) {
   if (!report.bottleneck) return {};
@@ -109,8 +119,8 @@ std::string single_report(const RunRecord& record) {
   for (const Measure& measure : measures()) table.add({measure.label, shown(measure, measure.of(report))});
   std::string warnings;
   for (const std::string& warning : report.warnings) warnings += "warning: " + warning + "\n";
-  return headline(record) + "\n" + warnings + "\n" + table.text() + "\n" + lanes_table(report) +
-         bottleneck_line(report) + stop_table(report) + "\n" + ledger_table(report);
+  return headline(record) + "\n" + warnings + dead_letters_lines(report) + "\n" + table.text() + "\n" +
+         lanes_table(report) + bottleneck_line(report) + stop_table(report) + "\n" + ledger_table(report);
 }
 
 std::string outputs_text(const Session& session) {

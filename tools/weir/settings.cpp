@@ -64,6 +64,8 @@ void put_common(ElementOptions& options, const std::string& name, const weir::Va
   if (name == "restart") options.restart = *restart_from(text_of(value));
   if (name == "restart_budget") options.restart_budget = count_of(value);
   if (name == "restart_backoff") options.restart_backoff = time_from(text_of(value));
+  if (name == "delivery") options.delivery = *delivery_from(text_of(value));
+  if (name == "dead_letters") options.dead_letters = text_of(value);
   if (name == "stall_timeout") options.stall_timeout = time_from(text_of(value));
   if (name == "sandbox") options.sandbox = *sandbox_from(text_of(value));
 }
@@ -78,6 +80,7 @@ void put_option(Options& options, const std::string& name, const weir::Value& va
   if (name == "memory") options.arena_bytes = bytes_from(text_of(value));
   if (name == "huge_pages") options.huge_pages = *huge_pages_from(text_of(value));
   if (name == "prefault") options.prefault = text_of(value) == "all" ? kPrefaultAll : bytes_from(text_of(value));
+  if (name == "dead_letters") options.dead_letters = text_of(value);
   if (name == "mlock") options.mlock = std::get<bool>(value);
 }
 
@@ -166,6 +169,14 @@ const std::vector<Parameter>& common_parameters() {
        .type = ParameterType::text,
        .help = "pause before a restart, such as 10ms; doubled, up to 1s, while the worker does not get on",
        .fallback = std::string("10ms")},
+      {.name = "delivery",
+       .type = ParameterType::text,
+       .help = "with restart, what becomes of frames that a dead worker had taken: at_most_once loses them",
+       .fallback = std::string(to_string(ElementOptions{}.delivery)),
+       .choices = {"exactly_once", "at_least_once", "at_most_once"}},
+      {.name = "dead_letters",
+       .type = ParameterType::text,
+       .help = "with restart, file for frames that kill each worker that takes them; else the pipeline's"},
       {.name = "stall_timeout",
        .type = ParameterType::text,
        .help = "a poll of its worker that takes longer, such as 2s, is hung: its process is killed"},
@@ -219,6 +230,9 @@ const std::vector<Parameter>& pipeline_parameters() {
       {.name = "prefault",
        .type = ParameterType::text,
        .help = "payload memory of each lane, such as 16M, that has pages before the first frame; all: all of memory"},
+      {.name = "dead_letters",
+       .type = ParameterType::text,
+       .help = "file for frames that kill each worker with restart= that takes them; dead_letter_source gives them again"},
       {.name = "mlock",
        .type = ParameterType::boolean,
        .help = "shared memory of the run is not swapped out",
