@@ -227,7 +227,9 @@ TEST_F(DeliveryRuns, CountWhatIsLostWhereTheBudgetEnds) {
   (void)share_words(parallelize);
   EXPECT_THROW(parallelize.run(), WorkerCrashed);
   EXPECT_TRUE(parallelize.report().balances());
-  EXPECT_EQ(parallelize.report().links.front().lost, 21u);
+  const auto& link = parallelize.report().links.front();
+  EXPECT_GE(link.lost, 21u);  // those that were in hand, and what was queued for the last process
+  EXPECT_EQ(link.left, 0u);
 }
 
 TEST_F(DeliveryRuns, NeedARestart) {

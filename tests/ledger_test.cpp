@@ -244,7 +244,7 @@ TEST(KilledConsumer, TakesNoFramesAwayFromWhoSharesThem) {
   expect_whole(copies);
 }
 
-/// Writes garbage over the header of every ring that it maps, then dies.
+/// Writes garbage over its own part of the header of every ring that it maps, then dies.
 class Scribbling : public ParallelizeSinkElement {
  public:
   using ParallelizeSinkElement::ParallelizeSinkElement;
@@ -252,7 +252,7 @@ class Scribbling : public ParallelizeSinkElement {
     if (!ctx.inq().get()) return;
     std::ifstream maps("/proc/self/maps");
     for (std::string line; std::getline(maps, line);)
-      if (line.find("memfd:weir:ring") != std::string::npos)
+      if (line.find("memfd:weir:ring") != std::string::npos && line.find(" rw") != std::string::npos)
         std::memset(reinterpret_cast<void*>(std::stoull(line, nullptr, 16)), 0x7f, 192);
     ::_exit(9);
   }
