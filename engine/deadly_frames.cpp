@@ -20,9 +20,10 @@ bool Run::set_aside_deadly_frames(std::uint32_t lane, int status) {
   DeadlyFrames now;
   now.commits = JournalView(memory_->journals.at(lane).data(), plan_.lanes[lane]).commit().load(std::memory_order_relaxed);
   for (const FrameInHand& frame : last_in_hand(plan_.lanes[lane], *memory_)) now.positions.push_back(frame.position);
+  if (now.positions.empty()) return false;  // it died before it took one: that says nothing of the frames
   DeadlyFrames& last = lanes_[lane].deadly;
   const bool same = now.commits == last.commits && now.positions == last.positions;
-  now.deaths = now.positions.empty() ? 0 : same ? last.deaths + 1 : 1;
+  now.deaths = same ? last.deaths + 1 : 1;
   last = std::move(now);
   if (last.deaths != kDeaths || !write_letters(lane, status)) return false;
   lanes_[lane].excused += kDeaths;

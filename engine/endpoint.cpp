@@ -179,7 +179,9 @@ void Inlet::claim() const noexcept {
 }
 
 void Inlet::refuse_too_much() const {
-  if (held_ && ring_.unreleased() >= ring_.limit())
+  if (!held_) return;
+  lane_->journal()->about_to_wait();  // alone, the poll may find all the room there is
+  if (ring_.unreleased() >= ring_.limit())
     throw Error("pad '" + pad() + "': one poll takes more than " + std::to_string(ring_.limit()) +
                 " frames, which is all that its queue holds; a worker with restart= can't do that: raise "
                 "queue_maxsize, or take less in a poll");
@@ -356,6 +358,7 @@ void Outlet::note_in(OutletRecord& record, std::span<LinkRecord> links) const no
 
 void Outlet::refuse_too_much() const {
   if (!held_) return;
+  lane_->journal()->about_to_wait();  // alone, the poll may find all the room there is
   for (const Link& link : links_)
     if (link.ring.produced() - link.committed >= link.ring.limit())
       throw Error("pad '" + pad_ + "': one poll puts more than " + std::to_string(link.ring.limit()) +

@@ -184,6 +184,11 @@ std::vector<FrameInHand> last_in_hand(const LaneSpec& spec, const Memory& memory
   return frames;
 }
 
+void forget_claims(const LaneSpec& spec, const Memory& memory) noexcept {
+  const JournalView view(memory.journals.at(spec.lane).data(), spec);
+  for (auto& claim : view.claims()) claim.store(0, std::memory_order_relaxed);  // relaxed: nobody is there
+}
+
 void make_gap(shm::Slot& slot) noexcept {
   slot.flags = static_cast<std::uint8_t>(slot.flags | detail::kGap);
   if (slot.kind == detail::Payload::scalar) std::memset(slot.scalar, 0, sizeof slot.scalar);
@@ -337,6 +342,7 @@ void Journal::roll_back() {
   shm::take_back_lent(memory_.arenas.at(spec_.lane), burst_ + 1);
   polls_ = 0;
   begun_ = false;
+  visiting_ = false;
 }
 
 }  // namespace weir::engine

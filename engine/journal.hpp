@@ -111,6 +111,8 @@ struct FrameInHand {
 };
 /// Of each inlet the last one that the dead lane has claimed. After recover().
 [[nodiscard]] std::vector<FrameInHand> last_in_hand(const LaneSpec& spec, const Memory& memory);
+/// What a dead lane has claimed is not said again of the next one, which may die before it claims anything.
+void forget_claims(const LaneSpec& spec, const Memory& memory) noexcept;
 /// The frames that a dead lane had in hand count as lost and are gone; the last frame of a stream becomes a gap instead.
 /// For a lane that delivers at most once, after recover(), and before another takes its place.
 void lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory);
@@ -141,6 +143,11 @@ class Journal final : public detail::Lender {
 
   void begin_poll();
   void end_poll() noexcept { ++polls_; }
+  /// Before a poll that will be undone in any case: it must not wait.
+  void begin_visit() {
+    begin_poll();
+    visiting_ = true;
+  }
   /// Whether what the inlets take is claimed. Needed where the next poll may be the one that kills.
   void claim(bool claims) noexcept;
   /// Polls ended since the last commit.
@@ -151,9 +158,9 @@ class Journal final : public detail::Lender {
   void commit(bool finished);
   /// None of them does.
   void roll_back();
-  /// Throws BurstTooLong unless the poll is the first since the last commit.
+  /// Throws BurstTooLong unless the poll is the first since the last commit, and no visit.
   void about_to_wait() const {
-    if (polls_ != 0) throw BurstTooLong();
+    if (polls_ != 0 || visiting_) throw BurstTooLong();
   }
 
  private:
@@ -174,6 +181,7 @@ class Journal final : public detail::Lender {
   unsigned polls_ = 0;
   bool begun_ = false;
   bool claims_ = false;
+  bool visiting_ = false;
 };
 
 }  // namespace weir::engine

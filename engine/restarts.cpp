@@ -129,6 +129,7 @@ bool Run::begin_restart(std::uint32_t lane, int status) {
   if (!is_to_be_restarted(lane, status)) return false;
   LaneRun& run = lanes_[lane];
   const bool within_budget = set_aside_deadly_frames(lane, status) || spend_restart(lane);
+  forget_claims(spec, *memory_);
   if (!within_budget) return false;
   const double since_start = static_cast<double>(monotonic_ns() - start_ns_) * 1e-9;
   run.restarts.push_back({run.child.pid, WIFSIGNALED(status) ? WTERMSIG(status) : 0,

@@ -268,8 +268,9 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<std::string> error_texts_;
   shm::Deadline stop_deadline_;
   struct LinkMoment {  // of a link, when the end was asked for
-    std::uint64_t delivered = 0, dropped = 0;
+    std::uint64_t delivered = 0, dropped = 0, lost = 0;
   };
+  [[nodiscard]] LinkMoment moment_of(std::uint32_t link) const noexcept;
   std::vector<LinkMoment> at_ending_;  // by link
   std::uint64_t ending_ns_ = 0;        // 0: nobody has asked for the end
   std::uint64_t stop_ns_ = 0;          // when lanes were told to leave

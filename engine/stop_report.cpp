@@ -6,6 +6,7 @@
 
 #include "engine/process_look.hpp"
 #include "engine/run.hpp"
+#include "shm/overflow_ring.hpp"
 
 namespace weir {
 
@@ -33,14 +34,26 @@ void Run::note_ending() noexcept {
   std::scoped_lock lock(mutex_);
   if (ending_ns_ != 0) return;
   ending_ns_ = monotonic_ns();
-  for (std::uint32_t i = 0; i < at_ending_.size(); ++i) {
-    at_ending_[i].dropped = counters_of(i, plan_.links[i].producer_lane).dropped.load(std::memory_order_relaxed);
-    const auto ring = memory_->rings.find(i);
-    at_ending_[i].delivered =
-        ring == memory_->rings.end()
-            ? kUnseen
-            : ring->second.header()->head.load(std::memory_order_relaxed);  // relaxed: a figure
-  }
+  for (std::uint32_t i = 0; i < at_ending_.size(); ++i) at_ending_[i] = moment_of(i);
+}
+
+// relaxed, all: figures
+Run::LinkMoment Run::moment_of(std::uint32_t number) const noexcept {
+  const PlannedLink& link = plan_.links[number];
+  LinkMoment moment{.delivered = kUnseen,
+                    .dropped = counters_of(number, link.producer_lane).dropped.load(std::memory_order_relaxed),
+                    .lost = lost_at(link.consumer_lane, number)};
+  if (const auto ring = memory_->rings.find(number); ring != memory_->rings.end())
+    moment.delivered = ring->second.header()->head.load(std::memory_order_relaxed) - moment.lost;
+  const auto overflow = memory_->overflow_rings.find(number);
+  if (overflow == memory_->overflow_rings.end()) return moment;
+  const shm::Segment& segment = overflow->second;
+  shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+  if (!header) return moment;  // scribbled over
+  const shm::OverflowAccount account = shm::account_of(shm::OverflowView(header, link.capacity));
+  moment.delivered = account.taken();
+  moment.dropped += account.refused + account.displaced;
+  return moment;
 }
 
 // Seen before it is killed or abandoned.
@@ -110,9 +123,10 @@ void Run::count_frames(ElementStop& stop, const std::vector<LinkReport>& links) 
   for (std::size_t i = 0; i < links.size(); ++i) {
     const LinkReport& link = links[i];
     if (!belongs_to(stop.element, link.sink)) continue;
-    const LinkMoment before = i < at_ending_.size() ? at_ending_[i] : LinkMoment{kUnseen, 0};
+    const LinkMoment before = i < at_ending_.size() ? at_ending_[i] : LinkMoment{.delivered = kUnseen};
+    const std::uint64_t dropped = link.dropped + link.dropped_by_policy;
     stop.drained += link.delivered - std::min(link.delivered, before.delivered);
-    stop.discarded += link.left + link.dropped - std::min(link.dropped, before.dropped);
+    stop.discarded += link.left + dropped - std::min(dropped, before.dropped) + link.lost - std::min(link.lost, before.lost);
   }
 }
 

@@ -230,7 +230,7 @@ void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
 // gets as far as its first queue, and so to on_commit. None of it takes effect.
 void Worker::visit() {
   prepare_call();
-  lane_.journal()->begin_poll();
+  lane_.journal()->begin_visit();
   try {
     spec_.function(context_);
   } catch (...) {
@@ -258,8 +258,9 @@ Poll Worker::call() {
   prepare_call();
   std::uint64_t before = 0;
   unsigned n = 0;
-  const bool watched = lane_.spec().stall_ns != 0;  // then each poll is told of
-  const unsigned most = shared ? burst_.polls() : watched ? 1 : 64;
+  // Each poll by itself where the supervisor watches them, or the worker wants to be told of each.
+  const bool singly = lane_.spec().stall_ns != 0 || context_.on_commit_;
+  const unsigned most = singly ? 1 : shared ? burst_.polls() : 64;
   try {
     if (lane_.journal()) poll_in_journal(n, before);
     else

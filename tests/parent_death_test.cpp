@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "deadly_step.hpp"
+#include "sanitizers.hpp"
 #include "victims.hpp"
 #include <gtest/gtest.h>
 
@@ -140,10 +141,12 @@ INSTANTIATE_TEST_SUITE_P(OfAll, AtAStep,
 
 TEST_F(ParentDeath, AtAnyMomentAloneOrWithSomeOfItsWorkersLeavesNothing) {
   std::mt19937_64 random(11);
+  const int rounds = kSanitized ? 15 : 40;
+  const int longest_us = kSanitized ? 600'000 : 60'000;  // a program that a sanitizer watches starts late
   int met_workers = 0;
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const pid_t program = start_program(1'000'000);
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % longest_us));
     std::vector<pid_t> victims = children_of(program);
     met_workers += !victims.empty();
     std::erase_if(victims, [&](pid_t) { return random() % 2 == 0; });
@@ -152,7 +155,7 @@ TEST_F(ParentDeath, AtAnyMomentAloneOrWithSomeOfItsWorkersLeavesNothing) {
     const int status = expect_nothing_of(program);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "round " << round;
   }
-  EXPECT_GT(met_workers, 5) << "hardly any pipeline was running";
+  EXPECT_GT(met_workers, rounds / 8) << "hardly any pipeline was running";
 }
 
 }  // namespace

@@ -46,6 +46,23 @@ class Mortal : public ParallelizeTransformElement {
 };
 WEIR_WORKER(Mortal);
 
+/// Sums as Mortal does, two frames a poll.
+class Pairs : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& sum = ctx.state<std::int64_t>(0);
+    for (int i = 0; i < 2; ++i) {
+      auto frame = ctx.inq().get();
+      if (!frame) return;
+      sum += frame->view<std::int64_t>()[0];
+      for (auto& item : frame->data<std::int64_t>()) item = sum;
+      ctx.outq().put(std::move(*frame));
+    }
+  }
+};
+WEIR_WORKER(Pairs);
+
 /// Checks on the main lane that each frame holds the sum of all numbers up to its own.
 class SumChecker : public SinkElement {
  public:
@@ -60,14 +77,15 @@ class SumChecker : public SinkElement {
   std::int64_t frames = 0, expected = 0, wrong = 0, eos = 0;
 };
 
-struct Chain {
-  explicit Chain(ElementOptions mortal, std::int64_t count = 2000, std::int64_t block = 0) {
+template <class Middle>
+struct ChainOf {
+  explicit ChainOf(ElementOptions mortal, std::int64_t count = 2000, std::int64_t block = 0) {
     pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"},
                                       .worker_argdict = {{"count", count}, {"block", block}}});
     mortal.name = "mortal";
     mortal.sink_pads = {"in"};
     mortal.source_pads = {"out"};
-    pipeline.emplace<Mortal>(std::move(mortal));
+    pipeline.emplace<Middle>(std::move(mortal));
     checker = &pipeline.emplace<SumChecker>({.name = "sink", .sink_pads = {"in"}});
     pipeline.link("source:src:out", "mortal:snk:in");
     pipeline.link("mortal:src:out", "sink:snk:in");
@@ -80,6 +98,7 @@ struct Chain {
   Pipeline pipeline;
   SumChecker* checker = nullptr;
 };
+using Chain = ChainOf<Mortal>;
 
 ElementOptions restarting(Dict told, Restart restart = Restart::on_failure) {
   return {.worker_argdict = std::move(told), .restart = restart, .restart_backoff = std::chrono::milliseconds(1)};
@@ -178,6 +197,18 @@ TEST_F(Restarts, SurviveAStormOfKills) {
   chain.expect_whole(kCount);
   EXPECT_TRUE(parallelize.report().balances());
   EXPECT_GT(report_of(parallelize.report(), "mortal").restarts.size(), 0u);
+}
+
+// Where a burst's polls take more together than the queues hold, each of them still finds all their room.
+TEST_F(Restarts, LeaveRoomForSeveralFramesAPoll) {
+  for (const std::size_t room : {2, 3, 5}) {
+    ElementOptions options = restarting({});
+    options.queue_maxsize = room;
+    ChainOf<Pairs> chain(std::move(options));
+    Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+    EXPECT_NO_THROW(parallelize.run()) << room;
+    chain.expect_whole();
+  }
 }
 
 TEST_F(Restarts, NeedAProcessOfTheirOwn) {

@@ -142,6 +142,7 @@ TEST_P(StopReportTest, SaysWhereOneWasStuckThatWasKilledOrAbandoned) {
   const ElementStop& middle = stop_of(stop, "middle");
   EXPECT_EQ(middle.ending, process ? Ending::killed : Ending::abandoned);
   EXPECT_THAT(middle.where, HasSubstr("in a poll"));
+  EXPECT_GT(middle.discarded, 0u) << "its queue was full";
   if (process) {
     EXPECT_THAT(middle.where, HasSubstr("it sleeps"));
   }
