@@ -161,6 +161,8 @@ void Inlet::note_eos() noexcept {
 }
 
 void Inlet::resume(const InletRecord& record) noexcept {
+  committed_ = {record.end, record.tally.samples()};
+  release_committed();
   ring_.resume(record.end);
   if (meter_.header)  // by as many as are taken again, or were counted by another process
     meter_.header->sink_frames.fetch_add(record.tally.frames() - tally_.frames(), std::memory_order_relaxed);
@@ -168,6 +170,11 @@ void Inlet::resume(const InletRecord& record) noexcept {
   at_eos_ = record.at_eos != 0;
   lost_ = record.lost;
   if (claim_) claim_in(claim_);
+}
+
+void Inlet::release_committed() noexcept {
+  step("release");
+  if (ring_.release(committed_.position, committed_.samples)) producer_bell_.ring();
 }
 
 void Inlet::note_in(InletRecord& record) const noexcept { record = {ring_.taken(), tally_, at_eos_, lost_}; }
@@ -181,7 +188,7 @@ void Inlet::claim() const noexcept {
 void Inlet::refuse_too_much() const {
   if (!held_) return;
   lane_->journal()->about_to_wait();  // alone, the poll may find all the room there is
-  if (ring_.unreleased() >= ring_.limit())
+  if (ring_.taken() - committed_.position >= ring_.limit())
     throw Error("pad '" + pad() + "': one poll takes more than " + std::to_string(ring_.limit()) +
                 " frames, which is all that its queue holds; a worker with restart= can't do that: raise "
                 "queue_maxsize, or take less in a poll");

@@ -127,8 +127,8 @@ class Inlet {
 
   /// The next frame if it is plain and of the shape of the one before, so that nothing has to be looked at; else null.
   [[nodiscard]] const detail::Descriptor* everyday() const noexcept {
-    const detail::Descriptor* next = from_->readable(from_->pos);
-    return next && tally_.is_everyday(*next) ? next : nullptr;
+    const shm::Slot& next = from_->slot(from_->pos);
+    return shm::SlotReader::holds(next, from_->pos) && tally_.is_everyday(next) ? &next : nullptr;
   }
   /// Takes it.
   std::optional<Frame> take_everyday(const detail::Descriptor& next) {
@@ -173,11 +173,13 @@ class Inlet {
   [[nodiscard]] bool broken() const noexcept { return !at_eos_ && !end_->by_hand && closed(); }
   [[nodiscard]] std::size_t size_approx() const noexcept;
   [[nodiscard]] std::size_t limit() const noexcept { return local_ ? local_->limit() : ring_.limit(); }
-  /// Gives taken slots back, so that a producer that waits for room goes on.
+  /// Gives taken slots back, so that a producer that waits for room goes on. Where the lane keeps a journal, those
+  /// whose taking is committed.
   void release() noexcept {
-    if (!local_ && !held_ && ring_.release()) producer_bell_.ring();
+    if (held_) return release_committed();
+    if (!local_ && ring_.release()) producer_bell_.ring();
   }
-  // For the lane's journal. What is taken is released when it says so.
+  // For the lane's journal.
   void hold() noexcept { held_ = true; }
   /// What is taken from now on is claimed there first; null: it is not.
   void claim_in(std::atomic<std::uint64_t>* claim) noexcept {
@@ -187,8 +189,8 @@ class Inlet {
   void resume(const InletRecord& record) noexcept;
   void note_in(InletRecord& record) const noexcept;
   void committed() noexcept {
-    ring_.note_released();
-    producer_bell_.ring();
+    committed_ = {ring_.taken(), tally_.samples()};
+    if (ring_.is_due()) release_committed();
   }
   /// Throws Error where a poll would wait for more than its queue can hold until it ends.
   void refuse_too_much() const;
@@ -227,6 +229,7 @@ class Inlet {
   bool take_overflow(Frame& frame);
   bool discard_overflow();
   void import(detail::Descriptor& frame);
+  void release_committed() noexcept;
   void note_eos() noexcept;
   void claim() const noexcept;
   void account(const detail::Descriptor& d);
@@ -243,6 +246,9 @@ class Inlet {
   SinkMeter meter_;
   PadTally tally_;
   std::atomic<std::uint64_t>* claim_ = nullptr;  // in the journal
+  struct {
+    std::uint64_t position = 0, samples = 0;
+  } committed_;             // what may be released, where there is a journal
   std::uint64_t lost_ = 0;  // to it, before this process
   std::uint64_t discarded_ = 0;
   std::uint64_t waits_ = 0;  // that found it empty

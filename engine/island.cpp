@@ -185,7 +185,7 @@ Poll Island::poll() {
 
 // False if the run was stopped meanwhile.
 bool Island::turn_repeatedly() {
-  burst_.begin();
+  burst_.begin(lane_.burst_end());
   unsigned n = 0;
   for (Outlet* outlet : outlets_) outlet->overfull = false;
   const auto overfull = [&] { return std::ranges::any_of(outlets_, [](const Outlet* outlet) { return outlet->overfull; }); };
@@ -197,7 +197,7 @@ bool Island::turn_repeatedly() {
   } catch (const Interrupted&) {
     return false;
   }
-  burst_.end(n == burst_.polls());
+  burst_.end(n == burst_.polls(), lane_.end_burst());
   ending_ = ending_ || at_end();
   return true;
 }

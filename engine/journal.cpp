@@ -111,11 +111,15 @@ void apply(const JournalRings& rings, const shm::ArenaTable& arenas, const Journ
     step("apply.drop");
     if (BlockHeader* block = arenas.resolve(drop.ref, 0)) drop_marked(*block, drop);
   }
+}
+
+// What the dead lane had taken up to its last commit; while it lives it does so when enough has come together.
+void release(const JournalRings& rings, const JournalView::Record& r) noexcept {
   for (std::size_t inlet = 0; inlet < rings.inlets.size(); ++inlet) {
     const Ring& ring = rings.inlets[inlet];
     const InletRecord& record = r.inlets[inlet];
     if (!fits(ring, record)) continue;
-    step("apply.release");
+    step("recover.release");
     ring.header->samples.store(record.tally.samples(), std::memory_order_relaxed);
     // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::look_at_head.
     ring.header->head.store(record.end, std::memory_order_release);
@@ -145,7 +149,9 @@ void recover(const LaneSpec& spec, const Memory& memory) {
   const JournalView view(memory.journals.at(spec.lane).data(), spec);
   // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
   const std::uint64_t burst = view.commit().load(std::memory_order_acquire);
-  apply(JournalRings(spec, memory), arenas_of(spec, memory), view.of(burst));
+  const JournalRings rings(spec, memory);
+  apply(rings, arenas_of(spec, memory), view.of(burst));
+  release(rings, view.of(burst));
   step("recover.lends");
   shm::take_back_lent(memory.arenas.at(spec.lane), burst + 1);
 }

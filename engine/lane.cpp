@@ -120,6 +120,7 @@ bool Lane::poll(Task& task) {
 }
 
 bool Lane::poll_workers() {
+  burst_end_ = {};  // the element has done its own since
   bool progressed = false;
   for (auto& task : tasks_)
     if (!task->finished && task->is_worker()) progressed |= poll(*task);
@@ -155,6 +156,7 @@ void Lane::guard(Work&& work) noexcept {
 
 bool Lane::turn() noexcept {
   wake_at_.reset();
+  burst_end_ = {};
   bool progressed = false;
   guard([&] {
     for (auto& task : tasks_)

@@ -49,10 +49,10 @@ class Task {
 class Burst {
  public:
   [[nodiscard]] unsigned polls() const noexcept { return polls_; }
-  void begin() noexcept { begun_ = shm::Clock::now(); }
-  void end(bool used_up) noexcept {
+  void begin(shm::Clock::time_point now) noexcept { begun_ = now; }
+  void end(bool used_up, shm::Clock::time_point now) noexcept {
     constexpr auto kTarget = std::chrono::microseconds(50);
-    const auto taken = shm::Clock::now() - begun_;
+    const auto taken = now - begun_;
     if (taken > kTarget) polls_ = polls_ > 1 ? polls_ / 2 : 1;
     else if (used_up && polls_ < kMost) polls_ *= 2;
   }
@@ -163,6 +163,12 @@ class Lane {
     return result;
   }
 
+  /// When the last burst of this turn ended, and so about now: most tasks follow one another at once.
+  [[nodiscard]] shm::Clock::time_point burst_end() noexcept {
+    return burst_end_ == shm::Clock::time_point{} ? end_burst() : burst_end_;
+  }
+  shm::Clock::time_point end_burst() noexcept { return burst_end_ = shm::Clock::now(); }
+
   // What the ends and their queues note down during a poll, so that the lane knows whether it got on.
   void note_progress() noexcept { ++progress_; }
   void note_would_wait() noexcept {
@@ -224,6 +230,7 @@ class Lane {
   std::vector<std::unique_ptr<Task>> tasks_;
   Waiter waiter_;
   shm::Deadline wake_at_;
+  shm::Clock::time_point burst_end_{};
   std::uint32_t sleeps_ = 0;  // ControlHeader::sleep
   std::uint64_t progress_ = 0;
   std::uint64_t progress_then_ = 0;  // when the poll would have waited

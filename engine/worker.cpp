@@ -191,20 +191,21 @@ inline bool Worker::goes_on(std::uint64_t before) const noexcept {
 // Bursts begin short, so that a worker that is killed again and again still gets on, and grow with each commit. They do
 // not grow where a poll must not be undone while its process lives, as it may keep what can't be undone; nor right after
 // a death, so that it can be said which frame a poll had in hand that is deadly (Run::set_aside).
-void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
+Worker::Polls Worker::poll_in_journal() {
   Journal& journal = *lane_.journal();
+  Polls polls;
   const auto can_go_on = [&] {
     return std::ranges::all_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }) && outlets_have_room();
   };
   const auto burst = [&](unsigned most) {
     do {
-      before = lane_.progress();
+      polls.before = lane_.progress();
       journal.begin_poll();
       spec_.function(context_);
       journal.end_poll();
-      ++n;
-      if (lane_.spec().stall_ns != 0) control_.polls.store(polls_ + n, std::memory_order_relaxed);
-    } while (journal.polls() < most && goes_on(before) && can_go_on());
+      ++polls.count;
+      if (lane_.spec().stall_ns != 0) control_.polls.store(polls_ + polls.count, std::memory_order_relaxed);
+    } while (journal.polls() < most && goes_on(polls.before) && can_go_on());
   };
   const bool singly = lane_.spec().delivery != Delivery::exactly_once || careful_polls_ != 0;
   if (careful_polls_ != 0) --careful_polls_;
@@ -216,6 +217,7 @@ void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
       journal_burst_ = std::min(2 * journal_burst_, Burst::kMost);
     } catch (const BurstTooLong&) {
       undo();
+      polls.count = 0;
       journal_burst_ = 1;
       burst(1);
     }
@@ -224,6 +226,7 @@ void Worker::poll_in_journal(unsigned& n, std::uint64_t& before) {
     throw;
   }
   journal.commit(context_.finished_);
+  return polls;
 }
 
 // Another process has done all there was to do, and may have died before it told of its last commit: the worker's code
@@ -254,23 +257,23 @@ void* Worker::journalled_state(std::size_t bytes, std::uint64_t type, bool& fres
 // stream has ended. What else there may be is looked at once, at the end.
 Poll Worker::call() {
   const bool shared = lane_.shared();
-  if (shared) burst_.begin();
+  if (shared) burst_.begin(lane_.burst_end());
   prepare_call();
-  std::uint64_t before = 0;
-  unsigned n = 0;
+  Polls polls;
   // Each poll by itself where the supervisor watches them, or the worker wants to be told of each.
   const bool singly = lane_.spec().stall_ns != 0 || context_.on_commit_;
   const unsigned most = singly ? 1 : shared ? burst_.polls() : 64;
+  const auto function = spec_.function;
   try {
-    if (lane_.journal()) poll_in_journal(n, before);
+    if (lane_.journal()) polls = poll_in_journal();
     else
       do {
-        before = lane_.progress();
-        spec_.function(context_);
-        ++n;
-      } while (n < most && goes_on(before));
+        polls.before = lane_.progress();
+        function(context_);
+        ++polls.count;
+      } while (polls.count < most && goes_on(polls.before));
     if (context_.on_commit_) [[unlikely]]
-      context_.on_commit_(lane_.journal() ? lane_.journal()->polls_committed() : polls_ + n);
+      context_.on_commit_(lane_.journal() ? lane_.journal()->polls_committed() : polls_ + polls.count);
   } catch (const Interrupted&) {
     // stopped while it waited; poll() sees the event
   } catch (const std::exception& error) {
@@ -278,12 +281,12 @@ Poll Worker::call() {
   } catch (...) {
     fail("unknown", "an exception that is not a std::exception");
   }
-  polls_ += n;
+  polls_ += polls.count;
   control_.polls.store(polls_, std::memory_order_relaxed);  // a figure for reports
-  if (shared) burst_.end(n == most);
+  if (shared) burst_.end(polls.count == most, lane_.end_burst());
   if (lane_.went_on()) lane_.lives_by_the_clock = true;  // it needs waits that take their time
   if (has_ended()) return Poll::finished;
-  return lane_.progress() != before ? Poll::progressed : judge_idle();
+  return lane_.progress() != polls.before ? Poll::progressed : judge_idle();
 }
 
 void Worker::fail(const std::string& type, const std::string& text) {

@@ -48,7 +48,11 @@ class Worker final : public Task {
 
  private:
   Poll call();
-  void poll_in_journal(unsigned& n, std::uint64_t& before);
+  struct Polls {
+    unsigned count = 0;
+    std::uint64_t before = 0;  ///< the lane's progress before the last of them
+  };
+  Polls poll_in_journal();
   void undo();
   void visit();
   [[nodiscard]] bool goes_on(std::uint64_t before) const noexcept;

@@ -75,13 +75,11 @@ struct SlotReader {
   std::uint64_t due = std::uint64_t{1} << 62;  ///< from this position on, what was taken has to be given back
 
   [[nodiscard]] const Slot& slot(std::uint64_t at) const noexcept { return slots[at & mask]; }
-  [[nodiscard]] bool is_readable(std::uint64_t at) const noexcept { return readable(at) != nullptr; }
-  /// The frame of that position; null if it is not there yet.
-  [[nodiscard]] const Slot* readable(std::uint64_t at) const noexcept {
-    const Slot& next = slot(at);
+  [[nodiscard]] bool is_readable(std::uint64_t at) const noexcept { return holds(slot(at), at); }
+  /// Whether the slot holds the frame of that position, which is one of its own.
+  [[nodiscard]] static bool holds(const Slot& slot, std::uint64_t at) noexcept {
     // SYNC ring.publish (acquire): pairs with the release in SlotWriter; the slot's frame is complete.
-    const std::uint64_t stamp = std::atomic_ref(const_cast<Slot&>(next).home).load(std::memory_order_acquire);
-    return stamp == at + 1 ? &next : nullptr;
+    return std::atomic_ref(const_cast<Slot&>(slot).home).load(std::memory_order_acquire) == at + 1;
   }
   /// True when what was taken is to be given back.
   bool pop(std::size_t n = 1) noexcept { return static_cast<std::int64_t>((pos += n) - due) >= 0; }
@@ -174,22 +172,20 @@ class RingReader {
     return pop();
   }
   /// Gives the slots that were taken back to the producer; true if there were any.
-  bool release() noexcept {
-    if (released_ == at_.pos) return false;
-    note_released();
-    header_->samples.store(samples_, std::memory_order_relaxed);  // a figure for reports, no order needed
+  bool release() noexcept { return release(at_.pos, samples_); }
+  /// The same, of those below a position that was taken; `samples` are in them.
+  bool release(std::uint64_t below, std::uint64_t samples) noexcept {
+    if (released_ == below) return false;
+    released_ = below;
+    at_.due = released_ + quantum_;
+    header_->samples.store(samples, std::memory_order_relaxed);  // a figure for reports, no order needed
     // SYNC ring.release (release): the frames below are copied; pairs with the acquire in RingWriter::look_at_head.
-    header_->head.store(at_.pos, std::memory_order_release);
+    header_->head.store(below, std::memory_order_release);
     return true;
   }
   /// Goes on at `pos`, where another reader has ended; everything below was released.
   void resume(std::uint64_t pos) noexcept {
-    at_.pos = pos;
-    note_released();
-  }
-  /// Everything taken was released by other means (engine/journal.hpp).
-  void note_released() noexcept {
-    released_ = at_.pos;
+    at_.pos = released_ = pos;
     at_.due = released_ + quantum_;
   }
   /// The producer has ended and everything it put was taken.
@@ -207,9 +203,10 @@ class RingReader {
     release();
     header_->gone.store(1, std::memory_order_relaxed);  // relaxed: see consumer_gone
   }
+  /// Enough was taken for release().
+  [[nodiscard]] bool is_due() const noexcept { return static_cast<std::int64_t>(at_.pos - at_.due) >= 0; }
   void count_samples(std::uint64_t n) noexcept { samples_ += n; }
   [[nodiscard]] std::uint64_t taken() const noexcept { return at_.pos; }
-  [[nodiscard]] std::uint64_t unreleased() const noexcept { return at_.pos - released_; }
   [[nodiscard]] std::uint64_t samples() const noexcept { return samples_; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   [[nodiscard]] std::size_t size_approx() const noexcept {

@@ -3,9 +3,9 @@
  *
  * What a burst of polls took, what it put and its state take effect by one store, of the commit word. Before it, the
  * burst has written only what nobody looks at: slots without stamps, the state's other copy, the other record. After
- * it, `apply` does what the record says, which may be done any number of times: stamp the slots, drop the shares,
- * publish the head. So recovery is to apply the record that is committed, and to take back blocks lent in the burst
- * that is not.
+ * it, `apply` does what the record says, which may be done any number of times: stamp the slots, drop the shares; and
+ * the head is published, then or later. So recovery is to apply the record that is committed, to publish its head, and
+ * to take back blocks lent in the burst that is not.
  *
  * A share of a block is a set of bits, all of them when it is lent; sharing splits the set and touches no memory. Each
  * bit is cleared once a lending, whose number lies in the same word, so dropping it again does nothing. (The engine is
@@ -129,8 +129,7 @@ inline apply(r) {
        i++
      }
   :: atomic { i == record[r].drops -> i = 0; break }
-  od;
-  head[IN] = record[r].in_end
+  od
 }
 
 #ifdef WEAKEN_one_record
@@ -148,6 +147,7 @@ inline attach() {
   atomic { epoch = commit; r = record_of(epoch) }
 #ifndef WEAKEN_commit_is_not_redone
   apply(r);
+  head[IN] = record[r].in_end;
 #endif
 #ifndef WEAKEN_lends_are_forgotten
   do
@@ -260,6 +260,10 @@ inline commit_burst() {
   record[1].state = copy;
 #endif
   apply(r);
+  if /* when enough has come together */
+  :: head[IN] = in_pos
+  :: skip
+  fi;
   atomic { r = record_of(epoch + 1); begun = false; copy = 0; in_begin = 0; taken = 0; block = 0 }
 }
 
@@ -280,6 +284,7 @@ start:
        fi;
        poll()
     :: begun -> commit_burst() /* in any case before it waits */
+    :: !begun && head[IN] != in_pos -> head[IN] = in_pos /* the same */
     :: in_pos == FRAMES && !begun -> break
     od;
     worker_over = true
