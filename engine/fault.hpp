@@ -1,5 +1,5 @@
 // Labelled steps of the protocols that survive a death: of the journal, of a worker's attaching and its end, of the
-// parent's start and stop. Tests have a process killed at each (journal_test, step_death_test, parent_death_test).
+// parent's start and stop. The tests in tests/faults have a process killed at each.
 #pragma once
 
 namespace weir::engine {

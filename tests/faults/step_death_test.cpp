@@ -1,4 +1,5 @@
-// A worker that is killed at each labelled step of its start and its end, with and without restart.
+// A worker that is killed at each labelled step of its start, its polls and its end, with and without restart, and in
+// each kind of delivery.
 #include <csignal>
 #include <string>
 
@@ -16,17 +17,19 @@ WEIR_WORKER(AddOne);
 namespace {
 
 constexpr const char* kStart[] = {"attach", "attach.control", "attach.memory", "attach.lane", "attached"};
+constexpr const char* kPoll[] = {"begin", "claim", "lend",        "lent",       "put",     "drop",
+                                 "commit", "apply", "apply.stamp", "apply.drop", "applied", "release"};
 constexpr const char* kEnd[] = {"end", "end.closed", "end.left", "end.told", "end.figures", "end.exit"};
 constexpr std::int64_t kFrames = 300;
 
 class StepDeath : public LeavesNothing, public testing::WithParamInterface<const char*> {
- protected:
+ public:
   [[nodiscard]] static std::string token() { return testing::TempDir() + "weir_step_" + std::to_string(::getpid()); }
-  static void make(Pipeline& pipeline, Restart restart, std::int64_t count) {
+  static void make(Pipeline& pipeline, Restart restart, std::int64_t count, Delivery delivery = Delivery::exactly_once) {
     pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"},
                                        .worker_argdict = {{"count", count}, {"block", 50}}});
     pipeline.emplace<AddOne>({.name = "victim", .sink_pads = {"in"}, .source_pads = {"out"}, .restart = restart,
-                               .restart_backoff = std::chrono::milliseconds(1)});
+                               .restart_backoff = std::chrono::milliseconds(1), .delivery = delivery});
     pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
     pipeline.link("source:src:out", "victim:snk:in");
     pipeline.link("victim:src:out", "sink:snk:in");
@@ -74,6 +77,36 @@ TEST_P(AtEveryStep, LosesNothingWhereAnotherTakesItsPlace) {
 }
 INSTANTIATE_TEST_SUITE_P(OfTheStart, AtEveryStep, testing::ValuesIn(kStart), label_name);
 INSTANTIATE_TEST_SUITE_P(OfTheEnd, AtEveryStep, testing::ValuesIn(kEnd), label_name);
+
+class InEachDelivery : public LeavesNothing, public testing::WithParamInterface<std::tuple<Delivery, const char*>> {};
+TEST_P(InEachDelivery, GivesWhatItSaysAtEachStepOfAPoll) {
+  const auto [delivery, label] = GetParam();
+  Pipeline pipeline;
+  StepDeath::make(pipeline, Restart::on_failure, kFrames, delivery);
+  const DeadlyStep deadly(label, "victim", StepDeath::token());
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  parallelize.run();
+  EXPECT_TRUE(deadly.has_killed());
+  EXPECT_TRUE(parallelize.report().completed);
+  EXPECT_TRUE(parallelize.report().balances());
+  const std::uint64_t lost = parallelize.report().links.front().lost;
+  EXPECT_LE(lost, delivery == Delivery::at_most_once ? 1u : 0u);
+  const auto& sink = dynamic_cast<MainSink&>(pipeline["sink"]);
+  ASSERT_EQ(static_cast<std::uint64_t>(sink.frames) + lost, std::uint64_t{kFrames});
+  ASSERT_EQ(sink.values.size(), static_cast<std::size_t>(sink.frames) * 50);
+  EXPECT_TRUE(std::ranges::is_sorted(sink.values)) << "a frame overtook another";
+  EXPECT_EQ(sink.values.back(), kFrames + 1);
+}
+INSTANTIATE_TEST_SUITE_P(OfAPoll, InEachDelivery,
+                         testing::Combine(testing::Values(Delivery::exactly_once, Delivery::at_least_once,
+                                                          Delivery::at_most_once),
+                                          testing::ValuesIn(kPoll)),
+                         [](const auto& test) {
+                           std::string name(to_string(std::get<0>(test.param)));
+                           name += std::string("_") + std::get<1>(test.param);
+                           std::ranges::replace(name, '.', '_');
+                           return name;
+                         });
 
 using WhileItStops = StepDeath;
 TEST_P(WhileItStops, EndsTheStopAllTheSame) {
