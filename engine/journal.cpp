@@ -5,8 +5,9 @@
 #include <iterator>
 #include <string>
 
-#include "engine/endpoint.hpp"
 #include "engine/fault.hpp"
+#include "engine/inlet.hpp"
+#include "engine/outlet.hpp"
 #include "shm/ring.hpp"
 #include "weir/error.hpp"
 

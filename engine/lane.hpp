@@ -13,10 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/burst.hpp"
 #include "engine/control.hpp"
-#include "engine/endpoint.hpp"
+#include "engine/inlet.hpp"
 #include "engine/journal.hpp"
 #include "engine/memory.hpp"
+#include "engine/outlet.hpp"
 #include "engine/overflow.hpp"
 #include "engine/waiter.hpp"
 #include "shm/arena.hpp"
@@ -42,26 +44,6 @@ class Task {
   /// that is not weir's.
   virtual bool mark_awaited() noexcept = 0;
   bool finished = false;
-};
-
-/// How many polls a task gets in a row: as many as take some 50 us, so that the lane's other tasks wait little for
-/// their turn and short polls do not pay for looking at a clock.
-class Burst {
- public:
-  [[nodiscard]] unsigned polls() const noexcept { return polls_; }
-  void begin(shm::Clock::time_point now) noexcept { begun_ = now; }
-  void end(bool used_up, shm::Clock::time_point now) noexcept {
-    constexpr auto kTarget = std::chrono::microseconds(50);
-    const auto taken = now - begun_;
-    if (taken > kTarget) polls_ = polls_ > 1 ? polls_ / 2 : 1;
-    else if (used_up && polls_ < kMost) polls_ *= 2;
-  }
-
-  static constexpr unsigned kMost = 64;
-
- private:
-  unsigned polls_ = 1;
-  shm::Clock::time_point begun_{};
 };
 
 /// An exception from an element's code, with where it came from.

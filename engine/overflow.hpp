@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "engine/endpoint.hpp"
+#include "engine/inlet.hpp"
 #include "engine/lane_spec.hpp"
 #include "shm/arena.hpp"
 #include "shm/overflow_ring.hpp"

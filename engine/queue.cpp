@@ -5,12 +5,23 @@
 
 namespace weir {
 
-using engine::Awaiting;
 using engine::Inlet;
 using engine::Lane;
 using engine::Outlet;
 
 namespace {
+
+/// Marks an end as what its lane waits for, as long as it lives.
+class Awaiting {
+ public:
+  explicit Awaiting(bool& mark) noexcept : mark_(mark) { mark_ = true; }
+  ~Awaiting() { mark_ = false; }
+  Awaiting(const Awaiting&) = delete;
+  Awaiting& operator=(const Awaiting&) = delete;
+
+ private:
+  bool& mark_;
+};
 
 bool is_set(const std::atomic<std::uint32_t>* word) noexcept {
   return word && word->load(std::memory_order_acquire) != 0;  // SYNC event.set (acquire): pairs with Event::set

@@ -1,0 +1,24 @@
+// What of a frame can't be read in another process as it lies here: objects, blocks of the heap, metadata. It is put into
+// a block of the lane's arena.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/lane_spec.hpp"
+#include "weir/frame.hpp"
+
+namespace weir::engine {
+
+inline constexpr std::size_t kMostMetadata = UINT32_MAX;  ///< bytes of an encoding that may cross
+
+/// The frame's metadata: its size in 8 bytes, then the encoding. Throws PayloadError, MemoryError.
+[[nodiscard]] detail::LentBlock encode_metadata(const Frame& frame);
+/// Its payload. Throws PayloadError where it has none that crosses, naming the link; MemoryError.
+void make_crossable(Frame& frame, const LinkEnd& end);
+/// A block's items into one of its own. Throws MemoryError.
+void copy_into_arena(Frame& frame);
+/// Throws PayloadError: the other side of the link has put there what can't be.
+[[noreturn]] void throw_broken(const LinkEnd& end, const std::string& who);
+
+}  // namespace weir::engine

@@ -1,0 +1,178 @@
+// Outlet: where a producer puts frames: a ring, or inside a lane a LocalQueue, for each sink pad that its source pad
+// feeds.
+//
+// Used by its lane's thread only. Nothing here waits: that is Lane's work (engine/lane.hpp).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/control.hpp"
+#include "engine/lane_spec.hpp"
+#include "engine/local_queue.hpp"
+#include "shm/arena.hpp"
+#include "shm/doorbell.hpp"
+#include "shm/ring.hpp"
+#include "weir/frame.hpp"
+
+namespace weir::engine {
+
+class Lane;
+class OverflowOutlet;
+struct OutletRecord;
+struct LinkRecord;
+
+class Outlet {
+ public:
+  struct Link {
+    const LinkEnd* end;
+    LinkCounters* counters;
+    shm::RingWriter ring;
+    LocalQueue* local;
+    shm::Doorbell consumer_bell;
+    OverflowOutlet* overflow = nullptr;  // of a link with a policy; then of `ring` only consumer_gone() means something
+    std::uint64_t committed = 0;  // position one past what the consumer may see; of a lane that keeps a journal
+    std::uint64_t copies = 0;
+    std::uint64_t dropped = 0;  // put after the consumer had ended
+    std::uint64_t waits = 0;    // of the lane, that found it full
+    [[nodiscard]] bool gone() const noexcept { return local ? local->consumer_gone() : ring.consumer_gone(); }
+    [[nodiscard]] bool has_room() noexcept {
+      return (local ? local->has_room() : ring.has_room()) || gone();
+    }
+  };
+
+  /// `progress` as for Inlet.
+  Outlet(Lane& lane, std::uint64_t& progress, std::vector<Link> links, std::string pad, const shm::ArenaTable& arenas,
+         bool from_source, bool measure);
+
+  /// All links have room, or a backlog waits that has to go first.
+  [[nodiscard]] bool has_room() noexcept {
+    if (everyday_) return everyday_->has_room() || only_->has_room();
+    if (!backlog_.empty()) return false;
+    for (Link& link : links_)
+      if (!link.has_room()) return false;
+    return true;
+  }
+  /// Puts a plain frame where nothing has to be looked at: one link, room known of. False: nothing was done. Where there
+  /// is no room for another, the lane's attention is asked for.
+  bool put_everyday(Frame& frame) {
+    shm::SlotWriter* const to = everyday_;
+    detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
+    if (!to || !detail::is_plain(d) || !to->has_room()) return false;
+    if (from_source_) d.sequence = given_;
+    else if (origin && d.origin == 0) d.origin = *origin;
+    ++given_;
+    to->put(d);
+    detail::DescriptorCopy::clear_plain(d);
+    ++*progress_;
+    if (only_->consumer_bell.is_awaited() || !to->has_room()) [[unlikely]] follow_up();
+    return true;
+  }
+  /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
+  void put(Frame&& frame) {
+    if (!put_everyday(frame)) put_any(std::move(frame));
+  }
+  /// Takes a frame that has no room yet; flush_backlog() puts it later.
+  void put_later(Frame&& frame);
+  /// The same, after what waits was put as far as there is room for it.
+  [[nodiscard]] bool make_room() { return has_room() || (has_backlog() && flush_backlog() && has_room()); }
+  /// True once nothing waits.
+  bool flush_backlog();
+  [[nodiscard]] bool has_backlog() const noexcept { return !backlog_.empty(); }
+  /// As many frames wait for room as the queue itself holds.
+  [[nodiscard]] bool backlog_is_long() const noexcept { return backlog_.size() >= limit(); }
+  /// No frame follows: the caller has given EOS or gives up. What still waits is dropped, and counted.
+  void close() noexcept;
+
+  [[nodiscard]] bool eos_put() const noexcept { return eos_put_; }
+  [[nodiscard]] bool eos_queued() const noexcept { return eos_queued_ || eos_put_; }
+  /// Every consumer has ended.
+  [[nodiscard]] bool abandoned() const noexcept;
+  [[nodiscard]] bool is_local() const noexcept { return all_local_; }
+  [[nodiscard]] std::size_t limit() const noexcept { return links_.empty() ? 0 : links_.front().end->capacity; }
+  [[nodiscard]] std::uint64_t given() const noexcept { return given_; }
+  [[nodiscard]] const std::string& pad() const noexcept { return pad_; }
+  [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
+  /// The lane is about to wait: counts the links that it may wait for.
+  void note_wait() noexcept {
+    for (Link& link : links_) link.waits += !closed_ && !link.has_room();
+  }
+  /// The lane parks: tells which links it waits for; true if there are any.
+  bool tell_awaited() noexcept {
+    bool any = false;
+    for (Link& link : links_) {
+      const bool here = awaited && !closed_ && !link.has_room();
+      link.counters->awaits_room.store(here, std::memory_order_relaxed);
+      any |= here;
+    }
+    return any;
+  }
+  void publish_counters() noexcept;
+  // For the lane's journal. What is put becomes readable when it says so.
+  void hold() noexcept {
+    held_ = true;
+    for (Link& link : links_) link.ring.hold();
+    find_everyday();
+  }
+  [[nodiscard]] std::size_t links() const noexcept { return links_.size(); }
+  void resume(const OutletRecord& record, std::span<const LinkRecord> links) noexcept;
+  void note_in(OutletRecord& record, std::span<LinkRecord> links) const noexcept;
+  void committed() noexcept {
+    for (Link& link : links_) {
+      link.committed = link.ring.produced();
+      link.consumer_bell.ring();
+    }
+  }
+  /// Throws Error where a poll would wait for room that only its own end can make.
+  void refuse_too_much() const;
+  /// Throws PayloadError where room will never come, as the consumer says that it has taken what was never put.
+  void refuse_broken() const;
+  const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
+  std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
+  std::uint32_t* origin = nullptr;  ///< of the last frame that its element took, for frames that have none
+  bool overfull = false;      ///< a link that never waits has no more room: its consumer should have a turn
+  bool wanted = false;        ///< the last poll found it full
+  bool awaited = false;       ///< the lane waits for room here
+  bool element_side = false;  ///< the end of an element's queue to its worker: waits even on a shared lane
+  bool puts_later = false;    ///< never waits: what frees it may need this lane
+
+ private:
+  void put_any(Frame&& frame);
+  void put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata);
+  void put_in_ring(Link& link, const detail::Descriptor& frame) noexcept;
+  void note_overfull() noexcept;
+  static void mark(Frame& frame, Link& link);
+  [[noreturn]] void throw_after_eos() const;
+  void find_everyday() noexcept;
+  /// After an everyday put: wakes the consumer, and sees whether there is room for another.
+  void follow_up() noexcept;
+  void describe(detail::Descriptor& d) noexcept {
+    if (from_source_) stamp(d);
+    else if (origin && d.origin == 0) d.origin = *origin;
+    ++given_;
+  }
+  void stamp(detail::Descriptor& d) noexcept;
+  [[nodiscard]] bool must_change(const Frame& frame, const Link& link) const noexcept;
+
+  Lane* lane_;
+  std::uint64_t* progress_;
+  std::vector<Link> links_;
+  Link* only_ = nullptr;      // where there is one
+  shm::SlotWriter* everyday_ = nullptr;  // the same one's, as long as nothing else has to be looked at to put a frame
+  std::string pad_;
+  const shm::ArenaTable* arenas_;
+  std::deque<Frame> backlog_;
+  std::uint64_t given_ = 0;
+  bool from_source_, measure_;
+  bool all_local_ = true, any_crossing_ = false, any_overflow_ = false;
+  bool eos_put_ = false, eos_queued_ = false, closed_ = false;
+  bool held_ = false;
+};
+
+}  // namespace weir::engine
