@@ -39,6 +39,7 @@ struct HopRun {
   std::size_t bytes = 0;  ///< 0: a scalar in the frame
   bool touch = false;     ///< blocks are written at the source and read in the worker
   Wait wait = Wait::spin;
+  Restart restart = Restart::never;  ///< of the worker
 };
 [[nodiscard]] Figures run_hop(const HopRun& hop, Mode mode, const Settings& settings);
 /// ns of a hop with an untouched block of each size; the sizes take turns in one run.

@@ -20,7 +20,8 @@ const shm::RingHeader& header_of(const Memory& memory, const LinkEnd& end) {
 
 /// Of a queue whose producer has ended: whether the last frame put there is an end of stream.
 bool ends_with_eos(const Memory& memory, const LinkEnd& end) {
-  const std::uint64_t closed = header_of(memory, end).closed_at.load(std::memory_order_relaxed);  // relaxed: it has ended
+  // SYNC ring.close (acquire): pairs with RingWriter::close of a producer in this process; the last frame is visible
+  const std::uint64_t closed = header_of(memory, end).closed_at.load(std::memory_order_acquire);
   if (closed == 0) return false;
   if (end.overflow != Overflow::block) {
     const shm::OverflowView view(memory.overflow_rings.at(end.link).at<shm::OverflowHeader>(0), end.capacity);
