@@ -1,6 +1,8 @@
 // Pipelines in TOML: what they mean, and that every mistake is one clear line with its place.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,17 @@ TEST(PipelineToml, HasSettingsOfThePipeline) {
   EXPECT_EQ(d, parse_text("wait=park threads=2 a"));
   EXPECT_TOML_ERROR("[[pipeline]]\nwait = \"park\"\n", "1:3", "write [pipeline]");
   EXPECT_TOML_ERROR("pipeline = 3\n[[element]]\ntype = \"a\"\n", "1:12", "no table");
+}
+
+TEST(PipelineToml, IsInTheDocumentsWhatTheTextThereIs) {
+  std::ifstream file(WEIR_SOURCE_DIR "/docs/pipelines.md");
+  const std::string document{std::istreambuf_iterator<char>(file), {}};
+  const auto between = [&](const std::string& begin, const std::string& end) {
+    const std::size_t at = document.find(begin) + begin.size();
+    return document.substr(at, document.find(end, at) - at);
+  };
+  const std::string text = between("weir run \"", "\"\n"), toml = between("```toml\n", "```");
+  EXPECT_EQ(parse_toml(toml, "p.toml"), parse_text("mode=process " + text));
 }
 
 TEST(PipelineToml, ReadsElementsAndChains) {

@@ -1,10 +1,7 @@
-#include <chrono>
 #include <cstdint>
 #include <iostream>
 
 #include <weir/weir.hpp>
-
-using namespace std::chrono_literals;
 
 class Numbers : public weir::SourceElement {  // runs in the pipeline's own loop
  public:
@@ -19,8 +16,8 @@ class Square : public weir::ParallelizeTransformElement {  // its work runs in a
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
   static void sub_process_internal(weir::WorkerContext& ctx) {
-    auto frame = ctx.inq().get(100ms);
-    if (!frame) return;  // nothing yet: the lane polls again
+    auto frame = ctx.inq().get();
+    if (!frame) return;  // nothing to take
     if (auto* x = frame->value_if<std::int64_t>()) *x *= *x;
     ctx.outq().put(std::move(*frame));
   }

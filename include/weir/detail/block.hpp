@@ -1,8 +1,8 @@
 // The header in front of every payload block, and the 64-byte descriptor that names one. Both may lie in
 // shared memory: trivially copyable, fixed in size, and never trusted by whoever reads them there.
 //
-// A block is returned by its last share being dropped, wait-free and from any process; its lender finds it free the
-// next time it comes round (shm/arena.hpp). Nothing is linked, so nothing can be half linked.
+// A block is returned by its last share being dropped, from any process, wait-free if that is a counted one; its lender
+// finds it free the next time it comes round (shm/arena.hpp). Nothing is linked, so nothing can be half linked.
 //
 // Shares are counted, or marked. A counted share is one of many alike. A marked one is a bit of its own: to drop it
 // twice does no more than to drop it once, so that a drop can be done again by whoever finds it noted down after a
