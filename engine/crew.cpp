@@ -27,7 +27,7 @@ Crew::Crew(std::vector<Lane*> lanes) : lanes_(std::move(lanes)) { gather(); }
 
 void Crew::gather() {
   bells_.clear();
-  for (Lane* lane : lanes_) bells_.push_back(lane->bell());
+  for (Lane* lane : lanes_) bells_.insert(bells_.end(), lane->bells().begin(), lane->bells().end());
   several_.store(lanes_.size() > 1, std::memory_order_relaxed);  // a figure for the supervisor
   for (Lane* lane : lanes_) lane->set_company(lanes_.size() > 1);
 }

@@ -65,7 +65,9 @@ std::vector<std::uint32_t> Run::sleepers() const {
     const std::uint32_t sleep = header.sleep.load(std::memory_order_seq_cst);
     const std::uint32_t kind = header.sleep_kind.load(std::memory_order_relaxed);
     // SYNC bell.wake (acquire): nobody has rung since
-    const bool rung = memory_->bell(lane)->parked.load(std::memory_order_acquire) == 0;
+    const bool rung = std::ranges::any_of(memory_->bells_of(plan_.lanes[lane]), [](const shm::Bell* bell) {
+      return bell->parked.load(std::memory_order_acquire) == 0;
+    });
     if (sleep % 2 != 0 && !rung && (kind & (SleepKind::timed | SleepKind::outside)) == 0) sleeps[lane] = sleep;
   }
   return sleeps;

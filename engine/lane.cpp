@@ -14,9 +14,9 @@ Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
     : spec_(spec),
       memory_(memory),
       control_(control),
-      bell_(bell_of(spec.lane)),
       arena_(memory.arenas.at(spec.lane), spec.lane, spec.prefaulted(spec.lane)),
       waiter_(spec.wait, spec.crowded, spec.spin_share) {
+  for (shm::Bell* bell : memory.bells_of(spec)) bells_.emplace_back(bell, spec.barrier, true);
   for (std::uint32_t lane : spec.arenas) arenas_.set(lane, memory.arenas.at(lane));
   if (spec.journal) journal_ = std::make_unique<Journal>(spec, memory, arena_);
   for (const LinkEnd& end : spec.ends)
@@ -26,8 +26,8 @@ Lane::Lane(const LaneSpec& spec, Memory& memory, Control& control)
 Lane::~Lane() = default;
 
 // Bells of lanes in one process too are woken as shared futexes: the host's threads ring them without knowing.
-shm::Doorbell Lane::bell_of(std::uint32_t lane) const noexcept {
-  return lane == kNone ? shm::Doorbell{} : shm::Doorbell(memory_.bell(lane), spec_.barrier, true);
+shm::Doorbell Lane::bell_of(std::uint32_t lane) const {
+  return lane == kNone ? shm::Doorbell{} : shm::Doorbell(memory_.bell_to_ring(spec_, lane), spec_.barrier, true);
 }
 
 std::uint32_t Lane::index_of(std::uint32_t link) const {

@@ -120,8 +120,9 @@ class Lane {
     // SYNC lane.eos (acquire): pairs with the release in Run::end_of_stream.
     return control_.header().end_of_stream.load(std::memory_order_acquire) != 0;
   }
-  [[nodiscard]] const shm::Doorbell& bell() const noexcept { return bell_; }
-  [[nodiscard]] shm::Doorbell bell_of(std::uint32_t lane) const noexcept;
+  /// All that wake it; the first is the one that its own process rings.
+  [[nodiscard]] const std::vector<shm::Doorbell>& bells() const noexcept { return bells_; }
+  [[nodiscard]] shm::Doorbell bell_of(std::uint32_t lane) const;
 
   /// Waits until `ready()` or the deadline; returns what ready() says last. `ready` has to include every reason
   /// to wake up, stopping() among them. Throws PayloadError where a queue was damaged.
@@ -140,7 +141,7 @@ class Lane {
       else wake_up();
     };
     note_waiting(true);
-    const bool result = waiter_.wait({&bell_, 1}, ready, hopeless, parked, deadline);
+    const bool result = waiter_.wait(bells_, ready, hopeless, parked, deadline);
     note_waiting(false);
     return result;
   }
@@ -199,7 +200,7 @@ class Lane {
   const LaneSpec& spec_;
   Memory& memory_;
   Control& control_;
-  shm::Doorbell bell_;
+  std::vector<shm::Doorbell> bells_;
   shm::Arena arena_;
   shm::ArenaTable arenas_;
   std::unique_ptr<Journal> journal_;

@@ -56,11 +56,14 @@ void archive(Archive& wire, T& value) {
     wire(value.element), wire(value.worker_name), wire(value.is_source);
     archive(wire, value.sink_pads), archive(wire, value.source_pads);
     archive(wire, value.inlets), archive(wire, value.outlets), archive(wire, value.argdict);
+  } else if constexpr (std::is_same_v<T, Neighbour>) {
+    wire(value.lane), wire(value.own_bell);
   } else if constexpr (std::is_same_v<T, SharedBlockSpec>) {
     wire(value.name), wire(value.bytes), archive(wire, value.metadata);
   } else if constexpr (std::is_same_v<T, LaneSpec>) {
     wire(value.lane), wire(value.mode), wire(value.name);
     archive(wire, value.workers), archive(wire, value.ends), archive(wire, value.neighbours);
+    archive(wire, value.ringers);
     archive(wire, value.arenas), archive(wire, value.shared_blocks), archive(wire, value.modules);
     wire(value.arena_limit), wire(value.barrier), wire(value.wait), wire(value.measure_latency);
     archive(wire, value.cpus), wire(value.priority), wire(value.spin_share);

@@ -53,6 +53,13 @@ struct WorkerSpec {
   Dict argdict;
 };
 
+/// A lane whose bell this one rings.
+struct Neighbour {
+  std::uint32_t lane = kNone;
+  bool own_bell = false;  ///< one that nobody else rings; see LaneSpec::ringers
+  bool operator==(const Neighbour&) const = default;
+};
+
 struct SharedBlockSpec {
   std::string name;
   std::uint64_t bytes = 0;
@@ -65,7 +72,10 @@ struct LaneSpec {
   std::string name;  ///< "main", "thread 1", "process 2"
   std::vector<WorkerSpec> workers;
   std::vector<LinkEnd> ends;
-  std::vector<std::uint32_t> neighbours;  ///< lanes whose bells it rings
+  std::vector<Neighbour> neighbours;
+  /// Lanes in processes that have a bell of their own to ring here, which no other process can write to: who keeps one
+  /// from ringing harms nobody's links but its own. All others ring the one that the parent rings.
+  std::vector<std::uint32_t> ringers;
   std::vector<std::uint32_t> arenas;      ///< lanes whose blocks it may see, itself first
   std::vector<SharedBlockSpec> shared_blocks;
   std::vector<std::string> modules;

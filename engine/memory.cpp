@@ -15,8 +15,9 @@ namespace {
 // The one place that says which segments a lane needs and in what order their descriptors stand.
 template <class Bell, class Ring, class Arena, class Journal, class Block>
 void for_each_segment(const LaneSpec& spec, Bell&& bell, Ring&& ring, Arena&& arena, Journal&& journal, Block&& block) {
-  bell(spec.lane);
-  for (std::uint32_t lane : spec.neighbours) bell(lane);
+  bell(spec.lane, kNone);
+  for (const std::uint32_t ringer : spec.ringers) bell(spec.lane, ringer);
+  for (const Neighbour& neighbour : spec.neighbours) bell(neighbour.lane, neighbour.own_bell ? spec.lane : kNone);
   for (const LinkEnd& end : spec.ends)
     if (end.has_ring()) ring(end);
   for (std::uint32_t lane : spec.arenas) arena(lane);
@@ -47,7 +48,10 @@ Memory Memory::attach(const LaneSpec& spec) {
     return shm::Segment::attach(++fd, bytes, what);
   };
   for_each_segment(
-      spec, [&](std::uint32_t lane) { memory.bells[lane] = next(sizeof(shm::Bell), "bell"); },
+      spec,
+      [&](std::uint32_t lane, std::uint32_t ringer) {
+        (ringer == kNone ? memory.bells[lane] : memory.ringers_bells[{lane, ringer}]) = next(sizeof(shm::Bell), "bell");
+      },
       [&](const LinkEnd& end) {
         if (end.overflow == Overflow::block) memory.rings[end.link] = attach_ring(end, fd);
         else memory.overflow_rings[end.link] = next(shm::overflow_bytes(end.capacity), "ring of " + end.sink);
@@ -65,7 +69,10 @@ Memory Memory::attach(const LaneSpec& spec) {
 std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
   std::vector<int> fds;
   for_each_segment(
-      spec, [&](std::uint32_t lane) { fds.push_back(bells.at(lane).fd()); },
+      spec,
+      [&](std::uint32_t lane, std::uint32_t ringer) {
+        fds.push_back((ringer == kNone ? bells.at(lane) : ringers_bells.at({lane, ringer})).fd());
+      },
       [&](const LinkEnd& end) {
         if (end.overflow == Overflow::block) std::ranges::copy(rings.at(end.link).fds(), std::back_inserter(fds));
         else fds.push_back(overflow_rings.at(end.link).fd());
@@ -81,6 +88,7 @@ std::vector<const shm::Segment*> Memory::segments() const {
   std::vector<const shm::Segment*> all;
   for (const auto* kind : {&bells, &arenas, &journals, &overflow_rings})
     for (const auto& [number, segment] : *kind) all.push_back(&segment);
+  for (const auto& [lanes, bell] : ringers_bells) all.push_back(&bell);
   for (const auto& [link, ring] : rings)
     for (const shm::Segment& part : ring.parts())
       if (part.data()) all.push_back(&part);
@@ -89,6 +97,18 @@ std::vector<const shm::Segment*> Memory::segments() const {
 }
 
 shm::Bell* Memory::bell(std::uint32_t lane) const { return bells.at(lane).at<shm::Bell>(0); }
+
+shm::Bell* Memory::bell_to_ring(const LaneSpec& spec, std::uint32_t lane) const {
+  const auto it = std::ranges::find(spec.neighbours, lane, &Neighbour::lane);
+  if (it == spec.neighbours.end() || !it->own_bell) return bell(lane);
+  return ringers_bells.at({lane, spec.lane}).at<shm::Bell>(0);
+}
+
+std::vector<shm::Bell*> Memory::bells_of(const LaneSpec& spec) const {
+  std::vector<shm::Bell*> all{bell(spec.lane)};
+  for (const std::uint32_t ringer : spec.ringers) all.push_back(ringers_bells.at({spec.lane, ringer}).at<shm::Bell>(0));
+  return all;
+}
 
 namespace {
 template <class Header>

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/lane_spec.hpp"
@@ -19,7 +20,9 @@ inline constexpr int kControlFd = 3;  ///< where a worker process finds its cont
 
 class Memory {
  public:
-  std::map<std::uint32_t, shm::Segment> bells;   // by lane
+  std::map<std::uint32_t, shm::Segment> bells;   // by lane: what the parent rings, and who has none of his own
+  /// By lane and by who rings it (LaneSpec::ringers).
+  std::map<std::pair<std::uint32_t, std::uint32_t>, shm::Segment> ringers_bells;
   std::map<std::uint32_t, shm::Segment> arenas;  // by lane
   std::map<std::uint32_t, shm::RingSegment> rings;  // by link
   std::map<std::uint32_t, shm::Segment> overflow_rings;  // by link, of those with an overflow policy: both sides write
@@ -40,6 +43,10 @@ class Memory {
 
   [[nodiscard]] std::vector<const shm::Segment*> segments() const;
   [[nodiscard]] shm::Bell* bell(std::uint32_t lane) const;
+  /// The one that the lane of `spec` rings to wake another; of its own lane the parent's.
+  [[nodiscard]] shm::Bell* bell_to_ring(const LaneSpec& spec, std::uint32_t lane) const;
+  /// All that wake the lane of `spec`.
+  [[nodiscard]] std::vector<shm::Bell*> bells_of(const LaneSpec& spec) const;
   /// The header of the link's ring. Throws StartError if the segment holds none of the link's capacity.
   [[nodiscard]] shm::RingHeader* ring(const LinkEnd& end) const;
   /// The same of a link with an overflow policy.

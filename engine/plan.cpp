@@ -48,6 +48,7 @@ class Planner {
     place_lanes(plan_, pipeline_, options_);
     plan_restarts(plan_, options_);
     plan_sandboxes(plan_, pipeline_);
+    plan_bells(plan_);
     plan_crews(plan_, options_);
     return std::move(plan_);
   }
@@ -338,7 +339,7 @@ class Planner {
       if (lane.lane != kMainLane) neighbours.insert(kMainLane);
       for (const LinkEnd& end : lane.ends)
         if (end.peer_lane != lane.lane) neighbours.insert(end.peer_lane);
-      lane.neighbours.assign(neighbours.begin(), neighbours.end());
+      for (const std::uint32_t neighbour : neighbours) lane.neighbours.push_back({neighbour});
       lane.arenas = upstream_of(lane.lane);
       lane.arena_limit = limit;
       lane.prefault = std::min(options_.prefault, limit);

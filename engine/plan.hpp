@@ -84,6 +84,8 @@ void require_own_process(const Plan& plan, const PlannedWorker& worker, const st
 /// Which lanes keep a journal, as their elements ask for restarts, and where their dead letters go. Throws StartError
 /// where those can't be had.
 void plan_restarts(Plan& plan, const Options& options);
+/// Gives lanes in processes bells of their own to ring (LaneSpec::ringers).
+void plan_bells(Plan& plan);
 /// Which lanes run in a sandbox. Throws StartError where that can't be had.
 void plan_sandboxes(Plan& plan, const Pipeline& pipeline);
 

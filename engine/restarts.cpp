@@ -124,7 +124,7 @@ bool Run::begin_restart(std::uint32_t lane, int status) {
   if (!spec.journal) return false;
   recover(spec, *memory_);
   if (spec.delivery == Delivery::at_most_once) lose_what_was_in_hand(spec, *memory_);
-  for (const std::uint32_t neighbour : spec.neighbours) ring_lane(neighbour);
+  for (const Neighbour& neighbour : spec.neighbours) ring_lane(neighbour.lane);
   const auto woken = shm::Clock::now();
   if (!is_to_be_restarted(lane, status)) return false;
   LaneRun& run = lanes_[lane];

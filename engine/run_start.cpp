@@ -206,6 +206,11 @@ void Run::make_memory() {
       new (bell.data()) shm::Bell;
       memory_->bells[lane.lane] = std::move(bell);
     }
+    for (const std::uint32_t ringer : lane.ringers) {
+      auto bell = shm::Segment::create(sharing, sizeof(shm::Bell), "bell");
+      new (bell.data()) shm::Bell;
+      memory_->ringers_bells[{lane.lane, ringer}] = std::move(bell);
+    }
     memory_->arenas[lane.lane] = make_arena(lane);
     if (lane.journal) memory_->journals[lane.lane] = make_journal(lane);
     controls_.push_back(Control::create(lane));

@@ -294,7 +294,7 @@ void Run::on_child_ended(std::uint32_t lane) {
       plan_.lanes[lane].journal && controls_[lane].worker(0).terminated.load(std::memory_order_acquire) != 0;
   run.running = false;
   mark_terminated(lane);
-  for (const std::uint32_t neighbour : plan_.lanes[lane].neighbours) ring_lane(neighbour);  // it may not have
+  for (const Neighbour& neighbour : plan_.lanes[lane].neighbours) ring_lane(neighbour.lane);  // it may not have
   if (!done) judge_child(lane, status);
 }
 

@@ -15,8 +15,9 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
     : lane_(lane),
       spec_(spec),
       control_(control),
-      stop_{&control.stop, lane.bell()},
-      shutdown_{&control.shutdown, lane.bell()} {
+      stop_{&control.stop, lane.bells().front()},
+      shutdown_{&control.shutdown, lane.bells().front()},
+      main_bell_(lane.bell_of(kMainLane)) {
   context_.worker_ = this;
   if (lane.journal()) context_.delivery_ = lane.spec().delivery;
   context_.name_ = spec.element;
@@ -345,7 +346,7 @@ void Worker::terminate() noexcept {
   control_.terminated.store(1, std::memory_order_release);
   shm::futex_wake(control_.terminated, true, INT32_MAX);
   step("end.told");
-  lane_.bell_of(kMainLane).ring();
+  main_bell_.ring();
 }
 
 void Worker::abandon() noexcept { terminate(); }

@@ -79,6 +79,7 @@ class Worker final : public Task {
   std::vector<Inlet*> inlets_;
   std::vector<Outlet*> outlets_;
   detail::EventWord stop_, shutdown_;
+  shm::Doorbell main_bell_;
   WorkerContext context_;
   std::size_t next_inlet_ = 0;  // where get_any looks first
   std::size_t drained_seen_ = 0;  // how many queues in had ended before the last poll

@@ -256,7 +256,7 @@ struct MemoryOfALane : testing::Test {
     using shm::Segment;
     constexpr auto kShared = Segment::Sharing::shared;
     spec.lane = 2;
-    spec.neighbours = {0, 1};
+    spec.neighbours = {{0}, {1}};
     spec.arenas = {2, 1};
     spec.arena_limit = 1 << 20;
     spec.ends.resize(2);

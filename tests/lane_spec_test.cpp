@@ -63,7 +63,8 @@ LaneSpec full_spec() {
   other.capacity = 0xffffffff;
   other.to_sink = true;
   spec.ends = {end, other};
-  spec.neighbours = {1, 2};
+  spec.neighbours = {{1, true}, {2}};
+  spec.ringers = {2, 3};
   spec.arenas = {7, 1, 2};
   spec.shared_blocks = {{"table", std::uint64_t{1} << 40, {{"rows", std::int64_t{12}}}}, {"", 0, {}}};
   spec.modules = {"/lib/a.so", "b.so"};
@@ -118,6 +119,7 @@ void expect_equal(const LaneSpec& a, const LaneSpec& b) {
   ASSERT_EQ(a.ends.size(), b.ends.size());
   for (std::size_t i = 0; i < a.ends.size(); ++i) expect_equal(a.ends[i], b.ends[i]);
   EXPECT_EQ(a.neighbours, b.neighbours);
+  EXPECT_EQ(a.ringers, b.ringers);
   EXPECT_EQ(a.arenas, b.arenas);
   ASSERT_EQ(a.shared_blocks.size(), b.shared_blocks.size());
   for (std::size_t i = 0; i < a.shared_blocks.size(); ++i) {
