@@ -56,7 +56,8 @@ Figures hop_there_and_back(const HopRun& hop, const std::vector<std::size_t>& si
   auto& there = pipeline.emplace<Hop>(
       {.sink_pads = {"in"},
        .source_pads = {"out"},
-       .worker_argdict = {{"core", static_cast<std::int64_t>(settings.far)}, {"touch", hop.touch}},
+       .worker_argdict = {{"core", static_cast<std::int64_t>(settings.far)}, {"touch", hop.touch},
+                          {"one frame a poll", hop.restart != Restart::never}},
        .restart = hop.restart});
   expect(there);
   auto& sink = pipeline.emplace<HopSink>({.sink_pads = {"in"}}, hop.count);

@@ -46,8 +46,14 @@ std::vector<double> Hop::figures() const {
 }
 
 void Hop::sub_process_internal(WorkerContext& ctx) {
-  pin(static_cast<int>(ctx.arg<std::int64_t>("core")));
-  const bool touch = ctx.arg<bool>("touch");
+  struct Process {
+    explicit Process(const WorkerContext& context)
+        : touch(context.arg<bool>("touch")), once(context.arg<bool>("one frame a poll")) {
+      pin(static_cast<int>(context.arg<std::int64_t>("core")));
+    }
+    bool touch, once;
+  };
+  const auto [touch, once] = ctx.local<Process>(ctx);
   while (auto frame = ctx.inq().get()) {
     if (!frame->value_if<std::int64_t>()) {
       if (touch && read_items(std::as_const(*frame).data<std::uint64_t>()) == 0)
@@ -55,6 +61,7 @@ void Hop::sub_process_internal(WorkerContext& ctx) {
       *frame = Frame::of(frame->time(), {.eos = frame->eos()});
     }
     ctx.outq().put(std::move(*frame));
+    if (once) return;
   }
 }
 
