@@ -1,5 +1,5 @@
-// Doorbell: how a lane sleeps and is woken. One futex word a lane; whoever changes something the lane may wait for
-// (a frame put, room made, an event set) rings it afterwards.
+// Doorbell: how a lane sleeps and is woken. A lane sleeps on one futex word for each process that may wake it; whoever
+// changes something that it may wait for (a frame put, room made, an event set) rings his own word afterwards.
 //
 // The sleeper announces itself, makes every other core pass a full barrier (membarrier), looks again, and parks.
 // A ringer that changed something before that barrier is seen by the second look; one that comes after it sees the

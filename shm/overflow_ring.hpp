@@ -129,8 +129,8 @@ class OverflowWriter {
 
   /// Frames that wait.
   [[nodiscard]] std::uint64_t queued() const noexcept { return pos_ - view_.claim().position_before(pos_); }
-  /// There is a slot for a frame, and one more for the frame that ends the stream.
-  [[nodiscard]] bool has_slot() const noexcept { return is_free(pos_) && is_free(pos_ + 1); }
+  /// There is a slot for a frame, one for the frame that ends the stream, and one for what is missing at the end.
+  [[nodiscard]] bool has_slot() const noexcept { return is_free(pos_) && is_free(pos_ + 1) && is_free(pos_ + 2); }
   /// Puts a frame, and what is missing before it. Needs has_slot(), unless it ends the stream.
   void put(const detail::Descriptor& frame, const detail::Descriptor& note) noexcept {
     detail::DescriptorCopy::all(view_.notes(pos_).own, note);
@@ -161,7 +161,8 @@ class OverflowWriter {
                                                         std::memory_order_relaxed))
         continue;  // relaxed: looked at again
       std::atomic_ref(slot.home).store(0, std::memory_order_relaxed);  // for has_slot(): the consumer is past it
-      view_.header().displaced.store(++displaced_, std::memory_order_relaxed);
+      // SYNC overflow.displaced (release): the claim says as much; pairs with the acquire in account_of.
+      view_.header().displaced.store(++displaced_, std::memory_order_release);
       return true;
     }
     return false;
@@ -274,7 +275,7 @@ class OverflowReader {
   bool had_last_note_ = false;
 };
 
-/// What became of the frames, for accounting when both ends are gone, in whatever way.
+/// What became of the frames. Exact when both ends are gone, in whatever way; while they go on, as of a moment ago.
 struct OverflowAccount {
   std::uint64_t front = 0, put = 0;  ///< positions: what lies between is still there
   std::uint64_t refused = 0, displaced = 0, dropped_samples = 0;
@@ -283,14 +284,25 @@ struct OverflowAccount {
 };
 [[nodiscard]] inline OverflowAccount account_of(const OverflowView& view) noexcept {
   const OverflowHeader& header = view.header();
-  const Claim claim = view.claim();
-  // SYNC ring.close (acquire), SYNC ring.release (acquire): both ends are gone; what they did last is visible
-  const std::uint64_t closed = header.ring.closed_at.load(std::memory_order_acquire);
-  const std::uint64_t front = claim.position_after(header.ring.head.load(std::memory_order_acquire));
+  // The figures say how often the claim's few bits have gone round. So they are read before it; and again, until they
+  // stay the same, as it may go round meanwhile.
+  std::uint64_t head = 0, displaced = 0;
+  Claim claim;
+  for (unsigned round = 0; round < kMostRounds; ++round) {
+    // SYNC ring.release (acquire), SYNC overflow.displaced (acquire): the claim that is read below is no older
+    head = header.ring.head.load(std::memory_order_acquire);
+    displaced = header.displaced.load(std::memory_order_acquire);
+    claim = view.claim();
+    if (header.ring.head.load(std::memory_order_acquire) == head &&  // SYNC ring.release (acquire): as above
+        header.displaced.load(std::memory_order_acquire) == displaced)  // SYNC overflow.displaced (acquire): as above
+      break;
+  }
+  const std::uint64_t closed = header.ring.closed_at.load(std::memory_order_acquire);  // SYNC ring.close (acquire)
+  const std::uint64_t front = claim.position_after(head);
   OverflowAccount account{.front = front,
                           .put = front,
                           .refused = header.refused.load(std::memory_order_relaxed),
-                          .displaced = claim.displaced_after(header.displaced.load(std::memory_order_relaxed)),
+                          .displaced = claim.displaced_after(displaced),
                           .dropped_samples = header.dropped_samples.load(std::memory_order_relaxed)};
   if (closed != kOpen && closed - front <= view.slots()) account.put = closed;
   else

@@ -1,5 +1,6 @@
 // The ring with an overflow policy, step by step: who gets a frame, which slot is written again, what the accounts say
 // after a death between two steps.
+#include <atomic>
 #include <cstdint>
 #include <thread>
 #include <utility>
@@ -73,13 +74,43 @@ TEST_F(OverflowRing, NeverWritesToASlotThatAStoppedConsumerMayBeCopying) {
     put(n);
     displace(1);
   }
-  EXPECT_EQ(n, static_cast<std::int64_t>(overflow_slots(kLimit)) - 1);
+  EXPECT_EQ(n, static_cast<std::int64_t>(overflow_slots(kLimit)) - 2);
   EXPECT_EQ(OverflowView(header, kLimit).slot(0).time, 0);
+  OverflowView(header, kLimit).notes(0).own.time = 77;  // what it may be copying as well
   put(n, detail::kEos);
+  writer.close({});
   EXPECT_EQ(OverflowView(header, kLimit).slot(0).time, 0);
+  EXPECT_EQ(OverflowView(header, kLimit).notes(0).own.time, 77);
   header->ring.head = 1;  // it goes on
   EXPECT_EQ(take(), (Taken{n - 1, static_cast<std::uint64_t>(n - 2)}));
   EXPECT_EQ(take(), (Taken{n, 0}));
+}
+
+TEST_F(OverflowRing, TellsOfAMomentWhileBothSidesGoOn) {
+  std::atomic<std::uint64_t> begun{0};
+  std::atomic<bool> over{false};
+  std::thread producer([&] {
+    for (int i = 0; i < 200'000; ++i) {
+      begun.fetch_add(1);
+      if (writer.has_slot()) put(i), displace(2);
+      else writer.count_refused();
+    }
+    over = true;
+  });
+  std::thread consumer([&] {
+    while (!over) (void)take();
+  });
+  while (!over) {
+    const OverflowAccount now = account();
+    const std::uint64_t most = begun.load();
+    EXPECT_LE(now.produced(), most);
+    EXPECT_LE(now.displaced, now.front);
+    EXPECT_LE(now.front, now.put);
+  }
+  producer.join();
+  consumer.join();
+  EXPECT_EQ(account().produced(), 200'000u);
+  EXPECT_EQ(account().displaced + account().refused, writer.dropped());
 }
 
 TEST_F(OverflowRing, AddsUpWhenTheProducerDiesBetweenTwoStepsOfADisplacement) {
