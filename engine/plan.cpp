@@ -7,8 +7,8 @@
 #include <numeric>
 #include <set>
 
-#include "engine/cores.hpp"
 #include "engine/placement.hpp"
+#include "machine/cores.hpp"
 #include "shm/segment.hpp"
 
 namespace weir::engine {
@@ -331,7 +331,7 @@ class Planner {
   // --- what lanes need besides
 
   void finish_lanes() {
-    const unsigned cores = usable_cores();
+    const unsigned at_once = machine::cores_of(machine::allowed_cpus()).at_once();
     const std::size_t limit = options_.arena_bytes != 0 ? options_.arena_bytes : shm::available_memory() / 4;
     for (LaneSpec& lane : plan_.lanes) {
       std::set<std::uint32_t> neighbours;
@@ -345,7 +345,7 @@ class Planner {
       lane.lock_memory = options_.mlock;
       lane.measure_latency = options_.measure_latency;
       lane.several_processes = plan_.several_processes;
-      lane.crowded = plan_.lanes.size() > cores;
+      lane.crowded = plan_.lanes.size() > at_once;
       lane.modules = options_.worker_modules;
       lane.shared_blocks = shared_blocks_;
     }

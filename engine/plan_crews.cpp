@@ -4,8 +4,8 @@
 #include <string>
 #include <tuple>
 
-#include "engine/cores.hpp"
 #include "engine/placement.hpp"
+#include "machine/cores.hpp"
 #include "shm/doorbell.hpp"
 
 namespace weir::engine {
@@ -69,7 +69,7 @@ class CrewPlanner {
   [[nodiscard]] std::size_t wanted_threads() const {
     if (options_.threads != 0) return options_.threads;
     const std::size_t others = main_lane_works() ? 1 : 0;
-    return std::max<std::size_t>(cores_, others + 1) - others;
+    return std::max<std::size_t>(cores_.usable(), others + 1) - others;
   }
   [[nodiscard]] bool main_lane_works() const {
     return !plan_.islands.empty() || !plan_.lanes[kMainLane].workers.empty();
@@ -78,8 +78,7 @@ class CrewPlanner {
   [[nodiscard]] std::string reason() const {
     if (!shm::Doorbell::can_park_on_several()) return "this kernel lets a thread sleep on one bell only";
     if (options_.threads != 0) return "threads=" + std::to_string(options_.threads) + " by hand";
-    return std::to_string(cores_) + (cores_ == 1 ? " core" : " cores") +
-           (main_lane_works() ? ", 1 for the main lane" : "");
+    return to_text(cores_) + (main_lane_works() ? ", 1 for the main lane" : "");
   }
 
   // The lanes are in topological order, so that to cut the list is to cut the graph; each cut is made where the fewest
@@ -121,7 +120,7 @@ class CrewPlanner {
   const Options& options_;
   std::vector<Kind> kinds_;
   std::size_t thread_lanes_ = 0;
-  const std::size_t cores_ = usable_cores();
+  const machine::Cores cores_ = machine::cores_of(machine::allowed_cpus());
 };
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "elements_for_tests.hpp"
-#include "engine/cores.hpp"
+#include "machine/cores.hpp"
 #include "shm/doorbell.hpp"
 #include "watch.hpp"
 
@@ -75,7 +75,7 @@ TEST_F(Explained, LinksByHandSaySo) {
 }
 
 TEST_F(Explained, LinksBetweenThreadsThatAskForDifferentPlacesSaySo) {
-  const unsigned cpu = engine::allowed_cpus().front();
+  const unsigned cpu = machine::allowed_cpus().front();
   chain({.name = "a", .cpu = {cpu}}, {.name = "b"});
   EXPECT_EQ(link_to("b:snk:in", {.mode = Mode::thread}).why,
             "a thread each: cpu=" + std::to_string(cpu) + " and cpu=any");
