@@ -45,13 +45,15 @@ Cpus allowed_cpus() {
 }
 
 std::vector<Cpus> by_core(const Cpus& cpus, const std::string& root) {
-  std::vector<Cpus> cores;
+  std::vector<Cpus> cores, siblings;  // of each core: the CPUs asked for, and all of them
   for (const unsigned cpu : cpus) {
-    const Cpus siblings = siblings_of(cpu, root);
-    const auto known = std::ranges::find_if(
-        cores, [&](const Cpus& core) { return std::ranges::binary_search(siblings, core.front()); });
-    if (known == cores.end()) cores.push_back({cpu});
-    else known->push_back(cpu);
+    std::size_t core = 0;
+    while (core < cores.size() && !std::ranges::binary_search(siblings[core], cpu)) ++core;
+    if (core == cores.size()) {
+      siblings.push_back(siblings_of(cpu, root));
+      cores.emplace_back();
+    }
+    cores[core].push_back(cpu);
   }
   return cores;
 }

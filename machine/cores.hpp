@@ -19,7 +19,7 @@ namespace weir::machine {
 /// `root` is a folder that stands for /.
 [[nodiscard]] WEIR_API std::vector<Cpus> by_core(const Cpus& cpus, const std::string& root = "");
 
-struct Cores {
+struct WEIR_API Cores {
   unsigned cpus = 1;   ///< hyperthreads of one core count each
   unsigned cores = 1;
   std::optional<GroupLimit> quota;
