@@ -10,8 +10,6 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include "machine/cores.hpp"
-
 namespace weir::engine {
 
 namespace {

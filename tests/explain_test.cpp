@@ -126,6 +126,22 @@ TEST_F(Explained, QueuesLimitedByTimeHoldWhatComesInIt) {
   EXPECT_EQ(link_to("b:snk:in", {.mode = Mode::thread}).capacity, 1u) << "through one that keeps the rate";
 }
 
+TEST_F(Explained, LinksSayHowManyFramesASecondTheyCarryWhereThatIsKnown) {
+  auto& source = pipeline_.emplace<TenASecond>({.name = "source", .source_pads = {"out"}}, 1);
+  auto& keeps = pipeline_.emplace<OneForOne>({.name = "keeps", .sink_pads = {"in"}, .source_pads = {"out"}});
+  auto& plain = pipeline_.emplace<AddOne>({.name = "plain", .sink_pads = {"in"}, .source_pads = {"out"}});
+  auto& sink = pipeline_.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+  auto& beside = pipeline_.emplace<MainSink>({.name = "beside", .sink_pads = {"in"}});
+  pipeline_.connect(source, keeps);
+  pipeline_.connect(source, beside);
+  pipeline_.connect(keeps, plain);
+  pipeline_.connect(plain, sink);
+  EXPECT_EQ(link_to("keeps:snk:in", {}).frame_rate, 10);
+  EXPECT_EQ(link_to("plain:snk:in", {}).frame_rate, 10);
+  EXPECT_EQ(link_to("sink:snk:in", {}).frame_rate, std::nullopt);
+  EXPECT_EQ(link_to("beside:snk:in", {}).frame_rate, 10) << "handed on within a turn";
+}
+
 TEST_F(Explained, QueuesLimitedByTimeNeedARate) {
   chain({.name = "a"}, {.name = "b", .queue_time = std::chrono::milliseconds(5)});
   const auto error = thrown<GraphError>([&] { (void)link_to("b:snk:in", {.mode = Mode::thread}); });
