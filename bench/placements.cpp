@@ -12,7 +12,7 @@
 #include <fmt/ranges.h>
 #include <weir/weir.hpp>
 
-#include "machine/cores.hpp"
+#include "engine/machine/cores.hpp"
 #include "tools/weir/build_pipeline.hpp"
 #include "tools/weir/graph.hpp"
 #include "tools/weir/numbers.hpp"

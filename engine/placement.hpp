@@ -3,7 +3,7 @@
 #pragma once
 
 #include "engine/plan.hpp"
-#include "machine/cores.hpp"
+#include "engine/machine/cores.hpp"
 
 namespace weir::engine {
 

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "elements_for_tests.hpp"
-#include "machine/cores.hpp"
+#include "engine/machine/cores.hpp"
 #include "shm/doorbell.hpp"
 #include "watch.hpp"
 

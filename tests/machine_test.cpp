@@ -6,8 +6,8 @@
 #include <sched.h>
 
 #include "fake_root.hpp"
-#include "machine/control_group.hpp"
-#include "machine/cores.hpp"
+#include "engine/machine/control_group.hpp"
+#include "engine/machine/cores.hpp"
 
 namespace weir::machine {
 namespace {

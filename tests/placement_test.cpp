@@ -11,7 +11,7 @@
 
 #include "elements_for_tests.hpp"
 #include "engine/placement.hpp"
-#include "machine/cores.hpp"
+#include "engine/machine/cores.hpp"
 #include "one_pipeline.hpp"
 #include "watch.hpp"
 

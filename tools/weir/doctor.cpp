@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "machine/cores.hpp"
+#include "engine/machine/cores.hpp"
 #include "tools/weir/doctor_limits.hpp"
 #include "tools/weir/machine.hpp"
 #include "tools/weir/numbers.hpp"

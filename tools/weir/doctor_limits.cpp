@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 #include <sys/statvfs.h>
 
-#include "machine/control_group.hpp"
-#include "machine/cores.hpp"
+#include "engine/machine/control_group.hpp"
+#include "engine/machine/cores.hpp"
 
 namespace weir::tool {
 namespace {

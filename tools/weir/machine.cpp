@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <sys/utsname.h>
 
-#include "machine/cores.hpp"
+#include "engine/machine/cores.hpp"
 
 namespace weir::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "machine/cores.hpp"
+#include "engine/machine/cores.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "machine/control_group.hpp"
+#include "engine/machine/control_group.hpp"
 
 #include <fstream>
 #include <sstream>

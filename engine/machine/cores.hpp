@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "machine/control_group.hpp"
+#include "engine/machine/control_group.hpp"
 #include "weir/export.hpp"
 #include "weir/placement.hpp"
 
