@@ -12,6 +12,7 @@
 #include <fmt/ranges.h>
 #include <weir/weir.hpp>
 
+#include "engine/machine/cores.hpp"
 #include "tools/weir/build_pipeline.hpp"
 #include "tools/weir/graph.hpp"
 #include "tools/weir/numbers.hpp"
@@ -156,8 +157,8 @@ std::vector<Placement> measure_placements(const std::string& pipeline, const Set
   const auto in = [](const Description& graph, Mode mode) { return [=] { return run_once(graph, mode); }; };
   Description cut;
   try {
-    cut = grouped(description, isolated(in(description, Mode::process), kLimit), tool::allowed_cores().size(),
-                  lanes);
+    cut = grouped(description, isolated(in(description, Mode::process), kLimit),
+                  machine::cores_of(machine::allowed_cpus()).usable(), lanes);
   } catch (const RunFailed& error) {
     const std::string what = error.what();
     throw RunFailed(what.starts_with("took") ? what + "; do its sources end?" : what);

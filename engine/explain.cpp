@@ -29,6 +29,7 @@ class Explainer {
     LinkExplanation text{link.source, link.sink, std::string(kind_of(plan_, link)), link.capacity};
     if (link.has_ring()) text.ring_bytes = ring_bytes_of(link.capacity, link.overflow);
     text.overflow = link.overflow;
+    text.frame_rate = link.frame_rate;
     text.wait = plan_.lanes[link.consumer_lane].wait;
     text.why = link.inside_lane() ? why_inside(link) : why_across(link);
     return text;
@@ -40,8 +41,12 @@ class Explainer {
     for (const Step& step : island.steps) {
       const bool taken = before && before->op == Step::Op::take && before->sink == step.sink;
       if (step.op == Step::Op::pull && !taken)
-        links.push_back({step.source->name(), step.sink->name(), "main lane", 0, 0, plan_.lanes[kMainLane].wait,
-                         "both on the main lane, handed on within a turn"});
+        links.push_back({.source = step.source->name(),
+                         .sink = step.sink->name(),
+                         .kind = "main lane",
+                         .wait = plan_.lanes[kMainLane].wait,
+                         .why = "both on the main lane, handed on within a turn",
+                         .frame_rate = rate_of(*step.source)});
       before = &step;
     }
   }

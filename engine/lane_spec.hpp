@@ -96,7 +96,7 @@ struct LaneSpec {
   std::vector<std::string> sandbox_reads;  ///< but read these files
   bool measure_latency = false;
   bool several_processes = false;
-  bool crowded = false;  ///< more lanes than cores
+  bool crowded = false;  ///< more lanes than CPUs, or than the quota pays
 
   /// Of the arena of `owner`, one of `arenas`: those of other lanes are here because their blocks come here. What
   /// puts nothing on a link lends little.

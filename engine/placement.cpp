@@ -10,8 +10,6 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include "engine/cores.hpp"
-
 namespace weir::engine {
 
 namespace {
@@ -74,7 +72,7 @@ void share_out_spinning(Plan& plan, std::optional<double> most) {
 }
 
 void check_cpus(const std::string& who, const Cpus& cpus) {
-  const Cpus allowed = allowed_cpus();
+  const Cpus allowed = machine::allowed_cpus();
   for (const unsigned cpu : cpus)
     if (!std::ranges::binary_search(allowed, cpu))
       throw StartError(who + cpus_text(cpus) + ": this program may not run on CPU " + std::to_string(cpu) +
@@ -109,9 +107,9 @@ void check_that_a_cpu_stays_free(const Plan& plan) {
     taken.insert(lane.cpus.begin(), lane.cpus.end());
     last = &lane;
   }
-  if (!last || !std::ranges::includes(taken, allowed_cpus())) return;
+  if (!last || !std::ranges::includes(taken, machine::allowed_cpus())) return;
   throw StartError(name_of(plan, *last) + " and others with a real-time priority that never sleep would take all CPUs" +
-                   " (" + cpus_text(allowed_cpus()) +
+                   " (" + cpus_text(machine::allowed_cpus()) +
                    "), and the machine would hang; leave one free, or take wait=adaptive");
 }
 
@@ -201,7 +199,7 @@ void take_place(const LaneSpec& lane) {
 }
 
 BorrowedPlace::BorrowedPlace(const LaneSpec& lane) {
-  if (!lane.cpus.empty()) cpus_before_ = allowed_cpus();
+  if (!lane.cpus.empty()) cpus_before_ = machine::allowed_cpus();
   if (lane.priority != 0) {
     sched_param parameter{};
     ::sched_getparam(0, &parameter);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/plan.hpp"
+#include "engine/machine/cores.hpp"
 
 namespace weir::engine {
 
@@ -17,9 +18,9 @@ void place_lanes(Plan& plan, const Pipeline& pipeline, const Options& options);
 [[nodiscard]] std::string refusal_of_priority(const std::string& who, std::uint32_t priority, int error,
                                               std::uint64_t limit);
 
-/// As many threads as the main lane leaves of the cores, or as the options say. Lanes share one only with lanes of the
-/// same place.
-void plan_crews(Plan& plan, const Options& options);
+/// As many threads as the main lane leaves of the usable cores, or as the options say. Lanes share one only with lanes
+/// of the same place.
+void plan_crews(Plan& plan, const Options& options, const machine::Cores& cores);
 
 /// Takes the lane's place with the calling thread. Throws StartError.
 void take_place(const LaneSpec& lane);

@@ -7,7 +7,6 @@
 #include <numeric>
 #include <set>
 
-#include "engine/cores.hpp"
 #include "engine/placement.hpp"
 #include "shm/segment.hpp"
 
@@ -49,7 +48,7 @@ class Planner {
     plan_restarts(plan_, options_);
     plan_sandboxes(plan_, pipeline_);
     plan_bells(plan_);
-    plan_crews(plan_, options_);
+    plan_crews(plan_, options_, cores_);
     return std::move(plan_);
   }
 
@@ -199,8 +198,8 @@ class Planner {
   /// Of a queue of this element that takes what the pad gives.
   static std::uint32_t capacity_of(const Element& element, const SourcePad& source) {
     if (!element.options().queue_time) return static_cast<std::uint32_t>(element.options().queue_maxsize);
-    const auto rate = source.element().frame_rate(source);
-    if (!rate || !(*rate > 0))
+    const auto rate = rate_of(source);
+    if (!rate)
       throw GraphError("element '" + element.name() + "': queue_time= can't be kept, as '" + source.element().name() +
                        "' does not know before the run how many frames a second '" + source.name() +
                        "' gives; say how many frames a queue holds (queue_maxsize, queue=) instead");
@@ -224,6 +223,7 @@ class Planner {
         link.from_source = from.element->sink_pads().empty();
         link.to_sink = to.element->source_pads().empty();
         link.overflow = pad.overflow();
+        link.frame_rate = rate_of(source);
         const std::uint32_t number = add_link(std::move(link));
         if (!from.main_sources) worker_spec(from).outlets[source.index()].push_back(number);
         else links_from_[&source].push_back(number);
@@ -332,7 +332,6 @@ class Planner {
   // --- what lanes need besides
 
   void finish_lanes() {
-    const unsigned cores = usable_cores();
     const std::size_t limit = options_.arena_bytes != 0 ? options_.arena_bytes : shm::available_memory() / 4;
     for (LaneSpec& lane : plan_.lanes) {
       std::set<std::uint32_t> neighbours;
@@ -346,7 +345,7 @@ class Planner {
       lane.lock_memory = options_.mlock;
       lane.measure_latency = options_.measure_latency;
       lane.several_processes = plan_.several_processes;
-      lane.crowded = plan_.lanes.size() > cores;
+      lane.crowded = plan_.lanes.size() > cores_.at_once();
       lane.modules = options_.worker_modules;
       lane.shared_blocks = shared_blocks_;
     }
@@ -366,6 +365,7 @@ class Planner {
   const Options& options_;
   Mode default_mode_;
   const std::vector<SharedBlockSpec>& shared_blocks_;
+  const machine::Cores cores_ = machine::cores_of(machine::allowed_cpus());
   Plan plan_;
   std::vector<Node> nodes_;  // in topological order
   std::map<const Element*, std::size_t> node_of_;
@@ -380,6 +380,11 @@ std::string_view kind_of(const Plan& plan, const PlannedLink& link) noexcept {
   if (link.inside_lane()) return "same lane";
   const auto in_process = [&](std::uint32_t lane) { return plan.lanes[lane].mode == Mode::process; };
   return in_process(link.producer_lane) || in_process(link.consumer_lane) ? "process ring" : "thread ring";
+}
+
+std::optional<double> rate_of(const SourcePad& pad) {
+  const auto rate = pad.element().frame_rate(pad);
+  return rate && *rate > 0 && std::isfinite(*rate) ? rate : std::nullopt;
 }
 
 Plan make_plan(const Pipeline& pipeline, const Options& options, Mode default_mode,

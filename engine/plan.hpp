@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@ struct PlannedLink {
   bool from_source = false, to_sink = false;
   bool by_hand = false;  ///< between an element and its worker
   Overflow overflow = Overflow::block;
+  std::optional<double> frame_rate = {};  ///< frames a second, where that is known
   [[nodiscard]] bool inside_lane() const noexcept { return producer_lane == consumer_lane; }
   /// As LinkEnd::has_ring.
   [[nodiscard]] bool has_ring() const noexcept { return !inside_lane() || overflow != Overflow::block; }
@@ -91,6 +93,9 @@ void plan_sandboxes(Plan& plan, const Pipeline& pipeline);
 
 /// "same lane", "thread ring" or "process ring", as reports say it.
 [[nodiscard]] std::string_view kind_of(const Plan& plan, const PlannedLink& link) noexcept;
+
+/// How many frames a second the pad gives, if its element knows; nothing for a number that is no rate.
+[[nodiscard]] std::optional<double> rate_of(const SourcePad& pad);
 
 /// Throws GraphError (from Pipeline::check), StartError.
 [[nodiscard]] Plan make_plan(const Pipeline& pipeline, const Options& options, Mode default_mode,

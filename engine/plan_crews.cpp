@@ -4,7 +4,6 @@
 #include <string>
 #include <tuple>
 
-#include "engine/cores.hpp"
 #include "engine/placement.hpp"
 #include "shm/doorbell.hpp"
 
@@ -23,7 +22,8 @@ struct Kind {
 
 class CrewPlanner {
  public:
-  CrewPlanner(Plan& plan, const Options& options) : plan_(plan), options_(options) {}
+  CrewPlanner(Plan& plan, const Options& options, const machine::Cores& cores)
+      : plan_(plan), options_(options), cores_(cores) {}
 
   void plan() {
     find_kinds();
@@ -69,7 +69,7 @@ class CrewPlanner {
   [[nodiscard]] std::size_t wanted_threads() const {
     if (options_.threads != 0) return options_.threads;
     const std::size_t others = main_lane_works() ? 1 : 0;
-    return std::max<std::size_t>(cores_, others + 1) - others;
+    return std::max<std::size_t>(cores_.usable(), others + 1) - others;
   }
   [[nodiscard]] bool main_lane_works() const {
     return !plan_.islands.empty() || !plan_.lanes[kMainLane].workers.empty();
@@ -78,12 +78,11 @@ class CrewPlanner {
   [[nodiscard]] std::string reason() const {
     if (!shm::Doorbell::can_park_on_several()) return "this kernel lets a thread sleep on one bell only";
     if (options_.threads != 0) return "threads=" + std::to_string(options_.threads) + " by hand";
-    return std::to_string(cores_) + (cores_ == 1 ? " core" : " cores") +
-           (main_lane_works() ? ", 1 for the main lane" : "");
+    return to_text(cores_) + (main_lane_works() ? ", 1 for the main lane" : "");
   }
 
   // The lanes are in topological order, so that to cut the list is to cut the graph; each cut is made where the fewest
-  // links cross it.
+  // frames cross it.
   void cut(const Kind& kind) {
     const Lanes& lanes = kind.lanes;
     std::size_t begin = 0;
@@ -96,36 +95,52 @@ class CrewPlanner {
     }
   }
 
-  /// Where to end a crew that begins at `begin`: of the places near `ideal`, the one that the fewest links cross.
+  /// Where to end a crew that begins at `begin`: of the places near `ideal`, the one that the fewest frames cross.
   [[nodiscard]] std::size_t cut_near(const Lanes& lanes, std::size_t begin, std::size_t ideal,
                                      std::size_t crews) const {
-    const auto crossing = [&](std::size_t cut) {
-      const auto side = [&](std::uint32_t lane) {
-        const auto at = std::ranges::find(lanes, lane);
-        return at == lanes.end() ? -1 : at - lanes.begin() < static_cast<std::ptrdiff_t>(cut) ? 0 : 1;
-      };
-      return std::ranges::count_if(plan_.links, [&](const PlannedLink& link) {
-        const int from = side(link.producer_lane), to = side(link.consumer_lane);
-        return from >= 0 && to >= 0 && from != to;
-      });
-    };
+    const std::vector<double> crossing = frames_across(lanes, begin);
     const std::size_t slack = (ideal - begin) / 2;
     std::size_t best = ideal;
     for (std::size_t off = 1; off <= slack; ++off)
       for (const std::size_t cut : {ideal - off, ideal + off})
-        if (cut > begin && cut + crews - 1 <= lanes.size() && crossing(cut) < crossing(best)) best = cut;
+        if (cut > begin && cut + crews - 1 <= lanes.size() && crossing[cut] < crossing[best]) best = cut;
     return best;
+  }
+
+  /// Frames a second that cross each cut of the list, but for those from lanes before `begin`: they cross one anyway.
+  [[nodiscard]] std::vector<double> frames_across(const Lanes& lanes, std::size_t begin) const {
+    std::vector<double> across(lanes.size() + 1);
+    const double unknown = usual_rate();
+    for (const PlannedLink& link : plan_.links) {
+      const auto from = std::ranges::find(lanes, link.producer_lane), to = std::ranges::find(lanes, link.consumer_lane);
+      if (from == lanes.end() || to == lanes.end()) continue;
+      const auto first = static_cast<std::size_t>(std::min(from, to) - lanes.begin());
+      const auto last = static_cast<std::size_t>(std::max(from, to) - lanes.begin());
+      if (first < begin) continue;
+      for (std::size_t cut = first + 1; cut <= last; ++cut) across[cut] += link.frame_rate.value_or(unknown);
+    }
+    return across;
+  }
+
+  /// For links whose rate is not known: the mean of the others, so that none is preferred for that.
+  [[nodiscard]] double usual_rate() const {
+    double sum = 0, known = 0;
+    for (const PlannedLink& link : plan_.links)
+      if (link.frame_rate) sum += *link.frame_rate, ++known;
+    return known == 0 ? 1 : sum / known;
   }
 
   Plan& plan_;
   const Options& options_;
   std::vector<Kind> kinds_;
   std::size_t thread_lanes_ = 0;
-  const std::size_t cores_ = usable_cores();
+  const machine::Cores& cores_;
 };
 
 }  // namespace
 
-void plan_crews(Plan& plan, const Options& options) { CrewPlanner(plan, options).plan(); }
+void plan_crews(Plan& plan, const Options& options, const machine::Cores& cores) {
+  CrewPlanner(plan, options, cores).plan();
+}
 
 }  // namespace weir::engine

@@ -1,7 +1,7 @@
 // Waiter: how a thread of the engine waits, always in the same way: look, spin for as long as it has paid lately
 // (engine/spin_bound.hpp), announce on the bells, look again, park. Used by one thread.
 //
-// Where there are more lanes than cores, who spins also yields: to hand a core over in this way costs a switch, while to
+// Where there are more lanes than CPUs, who spins also yields: to hand a core over in this way costs a switch, while to
 // park and be woken costs both sides a system call and often another core's interrupt. What others do with the core
 // meanwhile is not spun in vain.
 #pragma once
@@ -28,7 +28,7 @@ inline void cpu_relax() noexcept {
 
 class Waiter {
  public:
-  /// `crowded`: there are more lanes than cores, so that who is waited for may need this one. `spin_share`: of the wall
+  /// `crowded`: there are more lanes than CPUs, so that who is waited for may need this one. `spin_share`: of the wall
   /// time, that spins may take in vain.
   Waiter(Wait strategy, bool crowded, double spin_share) noexcept
       : strategy_(strategy),

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "elements_for_tests.hpp"
-#include "engine/cores.hpp"
 #include "one_pipeline.hpp"
 #include "shm/doorbell.hpp"
 #include "watch.hpp"
@@ -236,19 +235,6 @@ TEST_F(Crews, NameOnlyTheOneThatIsStuckWhenStopped) {
     gate.open = true;
   }
   gate.changed.notify_all();  // the abandoned thread goes home
-}
-
-TEST(Cores, AreAtLeastOneAndAtMostThoseOfTheAffinity) {
-  cpu_set_t before, one;
-  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
-  EXPECT_GE(engine::usable_cores(), 1u);
-  EXPECT_LE(engine::usable_cores(), static_cast<unsigned>(CPU_COUNT(&before)));
-  CPU_ZERO(&one);
-  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu)
-    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
-  ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
-  EXPECT_EQ(engine::usable_cores(), 1u);
-  ::sched_setaffinity(0, sizeof before, &before);
 }
 
 }  // namespace

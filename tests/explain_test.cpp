@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "elements_for_tests.hpp"
-#include "engine/cores.hpp"
+#include "engine/machine/cores.hpp"
 #include "shm/doorbell.hpp"
 #include "watch.hpp"
 
@@ -75,7 +75,7 @@ TEST_F(Explained, LinksByHandSaySo) {
 }
 
 TEST_F(Explained, LinksBetweenThreadsThatAskForDifferentPlacesSaySo) {
-  const unsigned cpu = engine::allowed_cpus().front();
+  const unsigned cpu = machine::allowed_cpus().front();
   chain({.name = "a", .cpu = {cpu}}, {.name = "b"});
   EXPECT_EQ(link_to("b:snk:in", {.mode = Mode::thread}).why,
             "a thread each: cpu=" + std::to_string(cpu) + " and cpu=any");
@@ -124,6 +124,22 @@ TEST_F(Explained, QueuesLimitedByTimeHoldWhatComesInIt) {
   pipeline_.connect(plain, sink);
   EXPECT_EQ(link_to("a:snk:in", {.mode = Mode::thread}).capacity, 13u);
   EXPECT_EQ(link_to("b:snk:in", {.mode = Mode::thread}).capacity, 1u) << "through one that keeps the rate";
+}
+
+TEST_F(Explained, LinksSayHowManyFramesASecondTheyCarryWhereThatIsKnown) {
+  auto& source = pipeline_.emplace<TenASecond>({.name = "source", .source_pads = {"out"}}, 1);
+  auto& keeps = pipeline_.emplace<OneForOne>({.name = "keeps", .sink_pads = {"in"}, .source_pads = {"out"}});
+  auto& plain = pipeline_.emplace<AddOne>({.name = "plain", .sink_pads = {"in"}, .source_pads = {"out"}});
+  auto& sink = pipeline_.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}});
+  auto& beside = pipeline_.emplace<MainSink>({.name = "beside", .sink_pads = {"in"}});
+  pipeline_.connect(source, keeps);
+  pipeline_.connect(source, beside);
+  pipeline_.connect(keeps, plain);
+  pipeline_.connect(plain, sink);
+  EXPECT_EQ(link_to("keeps:snk:in", {}).frame_rate, 10);
+  EXPECT_EQ(link_to("plain:snk:in", {}).frame_rate, 10);
+  EXPECT_EQ(link_to("sink:snk:in", {}).frame_rate, std::nullopt);
+  EXPECT_EQ(link_to("beside:snk:in", {}).frame_rate, 10) << "handed on within a turn";
 }
 
 TEST_F(Explained, QueuesLimitedByTimeNeedARate) {

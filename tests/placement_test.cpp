@@ -10,14 +10,14 @@
 #include <sched.h>
 
 #include "elements_for_tests.hpp"
-#include "engine/cores.hpp"
 #include "engine/placement.hpp"
+#include "engine/machine/cores.hpp"
 #include "one_pipeline.hpp"
 #include "watch.hpp"
 
 using namespace weir;
 using namespace weir::test;
-using engine::allowed_cpus;
+using machine::allowed_cpus;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;

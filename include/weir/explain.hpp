@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct LinkExplanation {
   Wait wait = Wait::adaptive;  ///< how the side that takes from it waits
   std::string why;
   Overflow overflow = Overflow::block;  ///< what becomes of frames that find it full
+  std::optional<double> frame_rate = {};  ///< frames a second (Element::frame_rate), where that is known
 };
 
 struct LaneExplanation {

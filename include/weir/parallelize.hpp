@@ -47,10 +47,11 @@ struct Options {
   /// How much of one core all lanes together may spin in vain, 0 to 1, where they wait adaptively: beyond that they park
   /// at once. Each lane has an equal part. Nothing: as it pays, some 50 us a wait at most.
   std::optional<double> max_spin_cpu = {};
-  /// On how many threads the workers in threads begin; 0: as many as the main lane leaves of the cores. Workers next
-  /// to each other share one. One whose polls prove to be long, or block, gets a thread of its own. A number as large
-  /// as that of the workers gives each its own from the start. Workers that ask for CPUs or a way to wait (see
-  /// ElementOptions) share with those that ask for the same; there is at least one thread for each kind.
+  /// On how many threads the workers in threads begin; 0: as many as the main lane leaves of the cores that the program
+  /// may use; hyperthreads don't count, and the quota of the control group does. Workers next to each other share one.
+  /// One whose polls prove to be long, or block, gets a thread of its own. A number as large as that of the workers
+  /// gives each its own from the start. Workers that ask for CPUs or a way to wait (see ElementOptions) share with
+  /// those that ask for the same; there is at least one thread for each kind.
   std::size_t threads = 0;
   /// The CPUs that the main lane's thread runs on; it gets its own back at the end of the run.
   Cpus main_cpu = {};

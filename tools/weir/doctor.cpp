@@ -4,18 +4,17 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <linux/membarrier.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine/machine/cores.hpp"
+#include "tools/weir/doctor_limits.hpp"
 #include "tools/weir/machine.hpp"
 #include "tools/weir/numbers.hpp"
 
@@ -29,20 +28,6 @@ std::string chosen(const std::string& line) {
   const std::size_t open = line.find('['), close = line.find(']');
   return open == std::string::npos || close == std::string::npos ? line
                                                                  : line.substr(open + 1, close - open - 1);
-}
-
-Finding cores() {
-  const std::vector<int> allowed = allowed_cores();
-  Finding finding{.what = "cores", .found = fmt::format("{}: {}", allowed.size(), fmt::join(allowed, ", "))};
-  if (allowed.size() > 1) {
-    finding.meaning = "what is measured below is their distance; lanes run side by side on them";
-    return finding;
-  }
-  finding.weight = Weight::concern;
-  finding.meaning =
-      "lanes take turns on one core: spinning only takes time from who is waited for; use wait=park";
-  finding.remedy = "taskset -p -c 0-3 PID, or a cpuset with more cores";
-  return finding;
 }
 
 Finding distances() {
@@ -70,32 +55,6 @@ Finding distances() {
   if (!near)
     finding.remedy =
         fmt::format("lane= keeps neighbours together; taskset -c {},{} weir …", nearest->from, nearest->to);
-  return finding;
-}
-
-/// Cores' worth of CPU time that the control group allows; nothing: no limit, or none to be seen.
-std::optional<double> cpu_limit() {
-  std::ifstream unified("/sys/fs/cgroup/cpu.max");
-  double quota = 0, period = 0;
-  if (unified >> quota >> period) return quota / period;
-  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
-  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
-  return quota > 0 && period > 0 ? std::optional(quota / period) : std::nullopt;
-}
-
-Finding control_group() {
-  Finding finding{.what = "CPU limit of the group"};
-  const auto limit = cpu_limit();
-  if (!limit) {
-    finding.found = "none to be seen";
-    finding.meaning = "lanes may use their cores whole";
-    return finding;
-  }
-  finding.found = fmt::format("{:.2f} cores", *limit);
-  finding.weight = *limit < static_cast<double>(allowed_cores().size()) ? Weight::concern : Weight::note;
-  finding.meaning =
-      "lanes that spin use it up, and then all stand still for the rest of a period, often 100 ms";
-  finding.remedy = "docker run --cpus=N, systemctl set-property --runtime UNIT CPUQuota=, or wait=park";
   return finding;
 }
 
@@ -134,20 +93,6 @@ Finding huge_pages() {
                         ? "payload arenas between processes may use them"
                         : "payload arenas between processes get 4 KiB pages; that shows from some MiB on";
   if (!possible) finding.remedy = "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled";
-  return finding;
-}
-
-Finding shared_memory() {
-  Finding finding{.what = "shared memory"};
-  struct statvfs files {};
-  if (::statvfs("/dev/shm", &files) != 0) {
-    finding.found = "no /dev/shm";
-  } else {
-    const double mib = static_cast<double>(files.f_blocks) * static_cast<double>(files.f_frsize) / (1 << 20);
-    finding.found = fmt::format("/dev/shm holds {:.0f} MiB", mib);
-  }
-  finding.meaning =
-      "bounds others, not weir: its segments have no files there, only the memory itself bounds them";
   return finding;
 }
 
@@ -273,8 +218,10 @@ const char* label(Weight weight) {
 }  // namespace
 
 std::vector<Finding> examine() {
-  return {cores(),         distances(), control_group(),  governor(), huge_pages(), shared_memory(),
-          locked_memory(), real_time(), isolated_cores(), barrier(),  clock(),      bench_packages()};
+  const Cpus allowed = machine::allowed_cpus();
+  return {examine_cores(allowed), distances(), examine_cpu_limit(allowed), governor(),
+          huge_pages(), examine_shared_memory(), locked_memory(), real_time(),
+          isolated_cores(), barrier(), clock(), bench_packages()};
 }
 
 std::string to_text(const std::vector<Finding>& findings) {

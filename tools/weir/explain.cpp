@@ -15,6 +15,7 @@ using nlohmann::ordered_json;
 
 constexpr int kSchemaVersion = 1;
 
+std::string rate_or_dash(std::optional<double> rate) { return rate ? scaled(*rate, {}) : "-"; }
 std::string number_or_dash(std::size_t number) { return number == 0 ? "-" : with_commas(number); }
 
 ordered_json link_json(const LinkExplanation& link) {
@@ -22,6 +23,7 @@ ordered_json link_json(const LinkExplanation& link) {
           {"sink", link.sink},
           {"kind", link.kind},
           {"capacity", link.capacity},
+          {"frames_per_second", link.frame_rate ? ordered_json(*link.frame_rate) : ordered_json()},
           {"ring_bytes", link.ring_bytes},
           {"overflow", to_string(link.overflow)},
           {"wait", to_string(link.wait)},
@@ -41,10 +43,17 @@ ordered_json lane_json(const LaneExplanation& lane) {
 }  // namespace
 
 std::string to_text(const Explanation& explanation) {
-  Table links({{"link"}, {"by"}, {"frames", Align::right}, {"bytes", Align::right}, {"overflow"}, {"wait"}, {"why"}});
+  Table links({{"link"},
+               {"by"},
+               {"frames", Align::right},
+               {"frames/s", Align::right},
+               {"bytes", Align::right},
+               {"overflow"},
+               {"wait"},
+               {"why"}});
   for (const LinkExplanation& link : explanation.links)
     links.add({link.source + " > " + link.sink, link.kind, number_or_dash(link.capacity),
-               number_or_dash(link.ring_bytes),
+               rate_or_dash(link.frame_rate), number_or_dash(link.ring_bytes),
                link.capacity == 0 ? "-" : std::string(to_string(link.overflow)), std::string(to_string(link.wait)),
                link.why});
   Table lanes({{"lane"}, {"runs on"}, {"CPUs"}, {"priority", Align::right}, {"wait"}, {"elements"}, {"why"}});

@@ -11,6 +11,8 @@
 #include <sched.h>
 #include <sys/utsname.h>
 
+#include "engine/machine/cores.hpp"
+
 namespace weir::tool {
 namespace {
 
@@ -79,21 +81,12 @@ std::string kernel_release() {
 }
 
 std::vector<int> allowed_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  ::sched_getaffinity(0, sizeof set, &set);
-  std::vector<int> cores;
-  for (int core = 0; core < CPU_SETSIZE; ++core)
-    if (CPU_ISSET(core, &set)) cores.push_back(core);
-  return cores;
+  const Cpus cpus = machine::allowed_cpus();
+  return {cpus.begin(), cpus.end()};
 }
 
 bool share_a_core(int a, int b) {
-  const auto place = [](int cpu) {
-    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
-    return line_of(topology + "physical_package_id") + ":" + line_of(topology + "core_id");
-  };
-  return place(a) != ":" && place(a) == place(b);
+  return machine::by_core({static_cast<unsigned>(a), static_cast<unsigned>(b)}).size() == 1;
 }
 
 double round_trip_between(int from, int to) {
