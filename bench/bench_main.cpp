@@ -117,6 +117,7 @@ int execute(int argc, char** argv) {
 }  // namespace weir::bench
 
 int main(int argc, char** argv) {
+  weir::keep_stdio();
   weir::worker_main(argc, argv);
   try {
     return weir::bench::execute(argc, argv);

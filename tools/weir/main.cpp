@@ -238,6 +238,7 @@ ExitCode execute_and_explain(int argc, char** argv) {
 }  // namespace weir::tool
 
 int main(int argc, char** argv) {
+  weir::keep_stdio();
   weir::worker_main(argc, argv);
   try {
     return weir::tool::execute_and_explain(argc, argv);

@@ -5,6 +5,8 @@
 #include <optional>
 #include <system_error>
 
+#include <weir/stdio.hpp>
+
 #include "elements/files.hpp"
 #include "tools/weir/description_parts.hpp"
 
@@ -21,7 +23,7 @@ UsedFile used_file(const ElementDescription& element, const Parameter& parameter
                 .where = element.where};
   const auto setting = std::ranges::find(element.settings, parameter.name, &Setting::name);
   if (setting == element.settings.end()) return file;
-  file.path = setting->text;
+  file.path = path_for(parameter.path, setting->text);
   file.where = setting->where;
   return file;
 }
@@ -49,8 +51,7 @@ std::string conflict(const UsedFile& one, const UsedFile& other) {
 /// Throws what the element itself would.
 void probe(const UsedFile& file) {
   std::error_code ignored;
-  const fs::file_status status = fs::status(file.path, ignored);
-  if (file.path == kStandardStream || fs::is_other(status))
+  if (file.path != kStandardStream && fs::is_other(fs::status(file.path, ignored)))
     return;  // a pipe's other end may not be there yet
   if (file.use == PathUse::writes)
     elements::check_output(file.path);
@@ -77,7 +78,7 @@ std::vector<UsedFile> used_files(const Description& description) {
 bool may_be_regular_file(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  return path != kStandardStream && (fs::is_regular_file(status) || !fs::exists(status));
+  return path != kStandardStream && !descriptor_named(path) && (fs::is_regular_file(status) || !fs::exists(status));
 }
 
 void check_shared_files(const Description& description, std::vector<DescriptionError>& problems) {
