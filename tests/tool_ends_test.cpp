@@ -92,6 +92,15 @@ TEST_P(Interrupted, TwiceStops) {
 
 INSTANTIATE_TEST_SUITE_P(InEveryMode, Interrupted, testing::Values("thread", "process"));
 
+TEST_F(Run, IsNotCompleteWhereARoundIsMissing) {
+  Tool tool({"run", "--progress", "--repeat", "3", "count_source ! busy us=200 ! null_sink"});
+  ASSERT_TRUE(tool.wait_for(kThousands));
+  tool.send(SIGINT);
+  const Ended ended = tool.end();
+  EXPECT_EQ(ended.code, 130);
+  EXPECT_THAT(ended.err, HasSubstr("weir: interrupted in round 1 of 3; its sources were ended"));
+}
+
 TEST_F(Run, DrainsOnSigtermToo) {
   Tool tool({"run", "--progress", "count_source ! busy us=200 ! null_sink"});
   ASSERT_TRUE(tool.wait_for(kThousands));
