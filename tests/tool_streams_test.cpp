@@ -3,6 +3,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -77,6 +78,28 @@ TEST_P(Streams, AreReadFromWhereTheyAreByEveryName) {
     EXPECT_EQ(ended.code, 0) << ended.err;
     EXPECT_EQ(content(out), three_numbers()) << name;
   }
+}
+
+TEST_P(Streams, ThatAreFullAreAFailureWhereTheReportGoesThere) {
+  for (const auto& [sink, full] : {std::pair("null_sink", ">/dev/full"), std::pair("raw_sink", "2>/dev/full")}) {
+    const Ended ended = weir_in_shell(kCommand + full, run("count_source count=3 ! " + std::string(sink)));
+    EXPECT_EQ(ended.code, 1) << full;
+  }
+}
+
+class FullOutput : public ToolTest, public testing::WithParamInterface<std::vector<std::string>> {};
+INSTANTIATE_TEST_SUITE_P(, FullOutput,
+                         testing::Values(std::vector<std::string>{"--help"}, std::vector<std::string>{"--version"},
+                                         std::vector<std::string>{"run", "--help"},
+                                         std::vector<std::string>{"inspect"},
+                                         std::vector<std::string>{"inspect", "gain"},
+                                         std::vector<std::string>{"dot", "null_source ! null_sink"}));
+
+TEST_P(FullOutput, IsAFailure) {
+  const Ended ended = weir_in_shell(kCommand + ">/dev/full", GetParam());
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.err, StartsWith("weir: can't write to the standard output"));
+  EXPECT_EQ(weir_command(GetParam()).code, 0);
 }
 
 class StreamNames : public ToolTest {};

@@ -27,8 +27,12 @@ std::vector<UsedFile> used_files(const Description& description);
 bool may_be_regular_file(const std::string& path);
 
 /// Elements that would be in each other's way: two write one file, one writes what another reads, two read
-/// the standard input.
+/// the standard input. Dead letters are written as well.
 void check_shared_files(const Description& description, std::vector<DescriptionError>& problems);
+
+/// Throws UsageError if the report, written to `path`, would replace what the pipeline reads or writes, or the
+/// pipeline's own file.
+void check_report_file(const std::string& path, const std::string& pipeline, const Description& description);
 
 /// What a run would fail at as the files are now: inputs that are missing or empty, outputs that can't be
 /// written.
