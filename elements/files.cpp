@@ -73,8 +73,9 @@ void check_output(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISREG(status.st_mode) && descriptor_named(path))
-      throw Error(fmt::format("can't write '{}': that is a descriptor, and the file behind it would be replaced; give "
-                              "path= that file", path));
+      throw Error(fmt::format(
+          "can't write '{}': that is a descriptor, and the file behind it would be replaced; give path= that file",
+          path));
     if (S_ISDIR(status.st_mode)) fail_file("write", in_quotes(path), EISDIR, "path= takes a file");
     if (::access(path.c_str(), W_OK) != 0) fail_file("write", in_quotes(path), errno, kOutputAdvice);
     return;
@@ -92,8 +93,10 @@ int FileDescriptor::close() noexcept {
 
 InputFile::InputFile(const std::string& path)
     : name_(path == "-" ? "the standard input" : in_quotes(path)), fd_(STDIN_FILENO) {
-  if (path == "-") check_stream("read", name_, STDIN_FILENO, O_WRONLY);
-  else fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (path == "-")
+    check_stream("read", name_, STDIN_FILENO, O_WRONLY);
+  else
+    fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
   if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", name_, errno, "check path=");
   if (S_ISDIR(status.st_mode)) fail_file("read", name_, EISDIR, "path= takes a file");
@@ -265,6 +268,7 @@ bool OutputFile::write_at(std::uint64_t position, std::span<const std::byte> byt
 void OutputFile::fail() const {
   std::string advice = error_ == EPIPE    ? "what reads it has ended"
                        : error_ == ENOSPC ? "make room, or choose another path="
+                       : error_ == EFBIG  ? "raise the limit of file sizes (ulimit -f), if that is it"
                                           : "check path= and its disk";
   if (!part_.empty() && size_ != 0) advice += fmt::format("; what was written so far is in '{}'", part_);
   fail_file("write", name_, error_, advice);

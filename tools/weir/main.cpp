@@ -1,5 +1,6 @@
 // The command `weir`: reads the arguments, does what they ask, and says how it went by its exit status.
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -208,6 +209,7 @@ ExitCode execute_and_explain(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   weir::keep_stdio();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that would get too long is an error of who writes it; workers come here, too
   weir::worker_main(argc, argv);
   try {
     return weir::tool::execute_and_explain(argc, argv);
