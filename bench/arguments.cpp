@@ -7,6 +7,7 @@
 #include "bench/rows/rows.hpp"
 #include "tools/weir/description_parts.hpp"
 #include "tools/weir/messages.hpp"
+#include "tools/weir/report_file.hpp"
 #include "tools/weir/suggest.hpp"
 
 namespace weir::bench {
@@ -31,7 +32,8 @@ Arguments read_arguments(int argc, char** argv) {
   app.add_flag("--quick", arguments.quick, "a tenth of the work in fewer rounds, for a first look");
   app.add_option("--json", arguments.json,
                  "writes the results as JSON (docs/bench.md); - is the standard output")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->transform(tool::report_path);
   app.add_option("--plot", arguments.plot,
                  "draws latency and throughput over payload size into this directory")
       ->type_name("DIR");

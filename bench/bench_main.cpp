@@ -16,9 +16,12 @@
 #include "bench/results_json.hpp"
 #include "bench/results_text.hpp"
 #include "bench/rows/rows.hpp"
+#include "tools/weir/build_pipeline.hpp"
 #include "tools/weir/exit_code.hpp"
 #include "tools/weir/messages.hpp"
+#include "tools/weir/print.hpp"
 #include "tools/weir/table.hpp"
+#include "tools/weir/used_files.hpp"
 
 namespace weir::bench {
 namespace {
@@ -104,22 +107,30 @@ bool run_pipeline(const Arguments& arguments) {
   return std::ranges::all_of(placements, [](const Placement& placement) { return placement.series.ok(); });
 }
 
-int execute(int argc, char** argv) {
-  const Arguments arguments = read_arguments(argc, argv);
+tool::ExitCode execute(const Arguments& arguments) {
   if (arguments.done) return tool::kOk;
   if (arguments.list) return list(), tool::kOk;
+  if (!arguments.pipeline.empty())
+    tool::check_report_file(arguments.json, arguments.pipeline, tool::read_description(arguments.pipeline, {}));
   check_writable(arguments.json);
   if (!arguments.pipeline.empty()) return run_pipeline(arguments) ? tool::kOk : tool::kFailed;
   return run_rows(arguments) ? tool::kOk : tool::kFailed;
+}
+
+tool::ExitCode execute_and_check_output(int argc, char** argv) {
+  const Arguments arguments = read_arguments(argc, argv);
+  const tool::ExitCode code = tool::print("", execute(arguments));
+  return arguments.json == "-" ? tool::print("", code, stderr) : code;
 }
 
 }  // namespace
 }  // namespace weir::bench
 
 int main(int argc, char** argv) {
+  weir::keep_stdio();
   weir::worker_main(argc, argv);
   try {
-    return weir::bench::execute(argc, argv);
+    return weir::bench::execute_and_check_output(argc, argv);
   } catch (const weir::tool::PipelineProblems& error) {
     for (const auto& problem : error.problems) weir::tool::say(problem.what());
     return weir::tool::kUsage;

@@ -4,6 +4,7 @@
 #include <weir/weir.hpp>
 
 int main(int argc, char** argv) {
+  weir::keep_stdio();
   weir::worker_main(argc, argv);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -11,10 +11,12 @@
 namespace weir::elements {
 namespace {
 
+std::string path_of(const std::string& path) { return path == "-" ? "/dev/stdin" : path; }
+
 class Letters {
  public:
   explicit Letters(const WorkerContext& ctx)
-      : reader_(ctx.arg<std::string>("path")), element_(ctx.arg<std::string>("element")) {}
+      : reader_(path_of(ctx.arg<std::string>("path"))), element_(ctx.arg<std::string>("element")) {}
 
   // The next frame, the last with EOS. `position` is that of the letter after it.
   Frame next(std::uint64_t& position) {

@@ -52,6 +52,15 @@ class WithoutSigpipe {
 };
 
 std::string in_quotes(const std::string& path) { return "'" + path + "'"; }
+std::string name_of_output(const std::string& path) { return path == "-" ? "the standard output" : in_quotes(path); }
+
+// What weir::keep_stdio() has put in the place of a closed one is open, but not for this.
+void check_stream(std::string_view verb, const std::string& name, int fd, int unusable) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_ACCMODE) != unusable) return;
+  throw Error(fmt::format("can't {0} {1}: it is closed, or not open to {0}; open it, or give path= a file",
+                          verb, name));
+}
 
 }  // namespace
 
@@ -60,8 +69,13 @@ void fail_file(std::string_view verb, const std::string& name, int error, std::s
 }
 
 void check_output(const std::string& path) {
+  if (path == "-") return check_stream("write", name_of_output(path), STDOUT_FILENO, O_RDONLY);
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) {
+    if (S_ISREG(status.st_mode) && descriptor_named(path))
+      throw Error(fmt::format(
+          "can't write '{}': that is a descriptor, and the file behind it would be replaced; give path= that file",
+          path));
     if (S_ISDIR(status.st_mode)) fail_file("write", in_quotes(path), EISDIR, "path= takes a file");
     if (::access(path.c_str(), W_OK) != 0) fail_file("write", in_quotes(path), errno, kOutputAdvice);
     return;
@@ -79,7 +93,10 @@ int FileDescriptor::close() noexcept {
 
 InputFile::InputFile(const std::string& path)
     : name_(path == "-" ? "the standard input" : in_quotes(path)), fd_(STDIN_FILENO) {
-  if (path != "-") fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (path == "-")
+    check_stream("read", name_, STDIN_FILENO, O_WRONLY);
+  else
+    fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
   if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", name_, errno, "check path=");
   if (S_ISDIR(status.st_mode)) fail_file("read", name_, EISDIR, "path= takes a file");
@@ -105,7 +122,7 @@ void InputFile::seek(std::uint64_t position) {
 
 OutputFile::OutputFile(const std::string& path)
     : path_(path),
-      name_(path == "-" ? "the standard output" : in_quotes(path)),
+      name_(name_of_output(path)),
       target_(path),
       fd_(STDOUT_FILENO) {
   open({});
@@ -113,7 +130,7 @@ OutputFile::OutputFile(const std::string& path)
 
 OutputFile::OutputFile(const WorkerContext& ctx, const std::string& path, const WrittenFile& written)
     : path_(path),
-      name_(path == "-" ? "the standard output" : in_quotes(path)),
+      name_(name_of_output(path)),
       target_(path),
       fd_(STDOUT_FILENO) {
   open(written.bytes != 0 || written.whole ? written : WrittenFile{});
@@ -126,8 +143,8 @@ OutputFile::OutputFile(const WorkerContext& ctx, const std::string& path, const 
 
 void OutputFile::open(const WrittenFile& written) {
   struct stat status {};
+  check_output(path_);
   if (path_ != "-") {
-    check_output(path_);
     const bool exists = ::stat(path_.c_str(), &status) == 0;
     if (exists && !S_ISREG(status.st_mode)) {
       fd_.reset(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
@@ -251,6 +268,7 @@ bool OutputFile::write_at(std::uint64_t position, std::span<const std::byte> byt
 void OutputFile::fail() const {
   std::string advice = error_ == EPIPE    ? "what reads it has ended"
                        : error_ == ENOSPC ? "make room, or choose another path="
+                       : error_ == EFBIG  ? "raise the limit of file sizes (ulimit -f), if that is it"
                                           : "check path= and its disk";
   if (!part_.empty() && size_ != 0) advice += fmt::format("; what was written so far is in '{}'", part_);
   fail_file("write", name_, error_, advice);

@@ -17,7 +17,8 @@ namespace weir::elements {
 [[noreturn]] void fail_file(std::string_view verb, const std::string& name, int error,
                             std::string_view advice);
 
-/// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there.
+/// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there; with "-", if
+/// the standard output is closed.
 void check_output(const std::string& path);
 
 /// A file descriptor that is closed at the end, unless it is a standard stream.
@@ -35,7 +36,7 @@ class FileDescriptor {
   int fd_;
 };
 
-/// A file to read, or with "-" the standard input. Throws Error if it is missing, a directory, or empty.
+/// A file to read, or with "-" the standard input. Throws Error if it is missing, closed, a directory, or empty.
 class InputFile {
  public:
   explicit InputFile(const std::string& path);

@@ -106,7 +106,7 @@ void Inlet::resume(const InletRecord& record) noexcept {
 
 void Inlet::release_committed() noexcept {
   step("release");
-  if (ring_.release(committed_.position, committed_.samples)) producer_bell_.ring();
+  if (ring_.release_below(committed_.position, committed_.samples)) producer_bell_.ring();
 }
 
 void Inlet::note_in(InletRecord& record) const noexcept { record = {ring_.taken(), tally_, at_eos_, lost_}; }
@@ -133,7 +133,7 @@ void Inlet::refuse_broken() const {
 void Inlet::leave() noexcept {
   publish_counters();
   if (local_) local_->leave();
-  if (!local_ || overflow_) ring_.leave(), producer_bell_.ring();
+  if (!local_ || overflow_) ring_.leave(tally_.samples()), producer_bell_.ring();
 }
 
 std::size_t Inlet::size_approx() const noexcept {

@@ -59,17 +59,18 @@ class Inlet {
       return false;
     }
     detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
+    bool due = false;
     if (local_) {
       if (overflow_ && !local_->has_frame()) return take_overflow(frame);
       local_->take(frame);
     } else {
-      const bool due = ring_.take(d);
+      due = ring_.take(d);
       d.home = 0;
       if (d.kind > detail::Payload::scalar || d.metadata != 0 || (d.flags & (detail::kMetadata | detail::kEncoded)))
         import(d);
-      if (due) release();
     }
     account(d);
+    if (due) release();  // what it says of samples is of this frame as well
     return true;
   }
   /// Takes a frame that nobody asked for any more; it counts as left, not as delivered.
@@ -89,7 +90,7 @@ class Inlet {
   /// whose taking is committed.
   void release() noexcept {
     if (held_) return release_committed();
-    if (!local_ && ring_.release()) producer_bell_.ring();
+    if (!local_ && ring_.release(tally_.samples())) producer_bell_.ring();
   }
   // For the lane's journal.
   void hold() noexcept { held_ = true; }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/journal.hpp"
+#include "engine/pad_tally.hpp"
 #include "engine/run.hpp"
 #include "shm/overflow_ring.hpp"
 
@@ -45,6 +46,29 @@ std::optional<RingAccount> account_of(const Memory& memory, std::uint32_t number
                      .taken = head,
                      .waiting = put - std::min(put, head),
                      .samples = ring->samples.load(std::memory_order_relaxed)};
+}
+
+/// In the frames that nobody has taken, when the lanes are over: what they say lies in their slots. Another process may
+/// have written anything there; then this is a wrong figure.
+std::uint64_t waiting_samples(const Memory& memory, std::uint32_t number, const PlannedLink& link) {
+  std::uint64_t samples = 0;
+  if (link.overflow != Overflow::block) {
+    const shm::Segment& segment = memory.overflow_rings.at(number);
+    shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+    if (!header) return 0;
+    const shm::OverflowView view(header, link.capacity);
+    const shm::OverflowAccount account = shm::account_of(view);
+    for (std::uint64_t pos = account.front; pos != account.put; ++pos) samples += samples_of(view.slot(pos));
+    return samples;
+  }
+  const shm::RingHeader* ring = memory.rings.at(number).ring(link.capacity);
+  if (!ring) return 0;
+  const auto* slots = reinterpret_cast<const shm::Slot*>(ring + 1);
+  const std::uint64_t end = shm::frames_put(*ring, link.capacity);
+  std::uint64_t pos = ring->head.load(std::memory_order_acquire);  // SYNC ring.release (acquire)
+  if (end - pos > link.capacity) return 0;
+  for (; pos != end; ++pos) samples += samples_of(slots[pos & (shm::ring_slots(link.capacity) - 1)]);
+  return samples;
 }
 
 /// A queue that went with its process: what the lane has told last of its two ends may be of different moments.
@@ -116,22 +140,27 @@ LinkReport Run::link_report(std::uint32_t number) const {
 
 void Run::report_links() {
   std::map<std::string, std::uint64_t> samples_of_source;
-  const auto add = [&](LinkReport link, bool from_source) {
+  const auto add = [&](LinkReport link, bool from_source, std::uint64_t waiting) {
     if (link.dropped_by_policy != 0)
       report_.warnings.push_back("the link from '" + link.source + "' to '" + link.sink + "' has dropped " +
                                  std::to_string(link.dropped_by_policy) + " of " + std::to_string(link.produced) +
                                  " frames (overflow=" + std::string(to_string(link.overflow)) + ")");
     if (from_source)
-      samples_of_source[link.source] = std::max(samples_of_source[link.source], link.samples + link.dropped_samples);
+      samples_of_source[link.source] =
+          std::max(samples_of_source[link.source], link.samples + link.dropped_samples + waiting);
     report_.links.push_back(std::move(link));
   };
-  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) add(link_report(i), plan_.links[i].from_source);
+  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
+    const PlannedLink& link = plan_.links[i];
+    add(link_report(i), link.from_source,
+        link.from_source && link.has_ring() ? waiting_samples(*memory_, i, link) : 0);
+  }
   for (const Island* island : islands_)
     for (const PadCounter& counter : island->counters()) {
       LinkReport report{counter.source->name(), counter.sink->name(), "main lane"};
       report.produced = report.delivered = counter.frames;
       report.samples = counter.samples;
-      add(std::move(report), counter.source->element().sink_pads().empty());
+      add(std::move(report), counter.source->element().sink_pads().empty(), 0);
     }
   for (const auto& [source, samples] : samples_of_source) report_.samples += samples;
 }

@@ -10,6 +10,8 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include "engine/start_thread.hpp"
+
 namespace weir::engine {
 
 namespace {
@@ -185,7 +187,7 @@ std::string refusal_of_priority(const std::string& who, std::uint32_t priority, 
 
 std::string refusal_of_priority(const std::string& who, std::uint32_t priority) {
   int error = 0;
-  std::thread([&] {
+  start_thread("a try of real-time priority", [&] {
     sched_param parameter{};
     parameter.sched_priority = static_cast<int>(priority);
     if (::sched_setscheduler(0, SCHED_FIFO, &parameter) != 0) error = errno;

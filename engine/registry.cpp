@@ -5,7 +5,10 @@
 #include <map>
 #include <functional>
 
+#include <unistd.h>
+
 #include "engine/plan.hpp"
+#include "weir/stdio.hpp"
 
 namespace weir {
 
@@ -74,6 +77,7 @@ Value fit(std::string_view element, const Parameter& p, const Value& given) {
   if (number && ((p.min && !(*number >= *p.min)) || (p.max && !(*number <= *p.max)))) refuse(element, p, given, allowed_values(p));
   if (const auto* text = std::get_if<std::string>(&*value); text && !p.choices.empty() && std::ranges::find(p.choices, *text) == p.choices.end())
     refuse(element, p, given, allowed_values(p));
+  if (p.path != PathUse::none) value = Value(path_for(p.path, to_string(*value)));
   return *value;
 }
 
@@ -128,6 +132,11 @@ std::vector<const ElementType*> element_types() {
 const ElementType* find_element_type(std::string_view name) {
   const auto it = types().find(name);
   return it == types().end() ? nullptr : &it->second;
+}
+
+std::string path_for(PathUse use, const std::string& path) {
+  const int stream = use == PathUse::reads ? STDIN_FILENO : STDOUT_FILENO;
+  return use != PathUse::none && descriptor_named(path) == stream ? "-" : path;
 }
 
 Dict fit_parameters(const ElementType& type, std::string_view element_name, const Dict& given) {

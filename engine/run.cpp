@@ -9,6 +9,7 @@
 
 #include "engine/fault.hpp"
 #include "engine/placement.hpp"
+#include "engine/start_thread.hpp"
 
 namespace weir::engine {
 
@@ -40,7 +41,7 @@ void Run::run_main_lane() {
 
 void Run::start_main_thread() {
   try {
-    main_thread_ = std::thread([self = shared_from_this()] { self->run_main_lane(); });
+    main_thread_ = start_thread("the main lane", [self = shared_from_this()] { self->run_main_lane(); });
   } catch (...) {
     request_stop(options_.stop_timeout);
     main_done_.store(true, std::memory_order_release);  // SYNC run.main_done (release)

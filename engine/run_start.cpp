@@ -10,7 +10,9 @@
 
 #include "engine/fault.hpp"
 #include "engine/run.hpp"
+#include "engine/start_thread.hpp"
 #include "engine/wait_graph.hpp"
+#include "shm/limit_error.hpp"
 #include "shm/pages.hpp"
 
 namespace weir::engine {
@@ -25,7 +27,7 @@ struct Orphans {
 };
 int make_eventfd() {
   const int fd = shm::keep_off_stdio(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (fd < 0) throw StartError(std::string("can't make an eventfd: ") + std::strerror(errno));
+  if (fd < 0) throw StartError("can't make an eventfd: " + shm::file_error(errno));
   return fd;
 }
 
@@ -116,7 +118,7 @@ void Run::start() {
     step("start");
     prepare();
     step("start.prepared");
-    supervisor_ = std::thread([self = shared_from_this()] { self->supervise(); });
+    supervisor_ = start_thread("the supervisor", [self = shared_from_this()] { self->supervise(); });
   } catch (...) {
     tell_elements_of_the_end();
     for (const auto& worker : plan_.workers) Wiring::connect(*worker.parallelized, {});
@@ -198,8 +200,9 @@ void Run::make_memory() {
   const auto sharing = this->sharing();
   free_orphans();
   std::erase_if(pipeline_memory_->kept, [](const auto& memory) { return !holds_frames(*memory); });
-  memory_->bells[kMainLane] =
-      shm::Segment::attach(::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1), sizeof(shm::Bell), "bell");
+  const int main_bell = ::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (main_bell < 0) throw StartError("can't share the pipeline's bell: " + shm::file_error(errno));
+  memory_->bells[kMainLane] = shm::Segment::attach(main_bell, sizeof(shm::Bell), "bell");
   for (const LaneSpec& lane : plan_.lanes) {
     if (lane.lane != kMainLane) {
       auto bell = shm::Segment::create(sharing, sizeof(shm::Bell), "bell");

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 
 #include <fcntl.h>
@@ -15,6 +14,7 @@
 
 #include "engine/fault.hpp"
 #include "engine/memory.hpp"
+#include "shm/limit_error.hpp"
 #include "weir/error.hpp"
 
 extern char** environ;
@@ -31,8 +31,7 @@ class RaisedDescriptors {
     for (int fd : descriptors) {
       const int raised = ::fcntl(fd, F_DUPFD_CLOEXEC, first_free);
       if (raised < 0)
-        throw StartError(std::string("can't pass shared memory on to a worker process: ") + std::strerror(errno) +
-                         "; raise the limit of open files (ulimit -n)");
+        throw StartError("can't pass shared memory on to a worker process: " + shm::file_error(errno));
       fds_.push_back(raised);
     }
   }
@@ -109,14 +108,14 @@ ChildProcess spawn_worker(const std::string& executable, const std::string& name
   const int error = ::posix_spawn(&child.pid, path.c_str(), &settings.actions, &settings.attributes, arguments,
                                   environment.data());
   if (error != 0)
-    throw StartError("can't start the worker process of " + name + " from '" + path + "': " + std::strerror(error));
+    throw StartError("can't start the worker process of " + name + " from '" + path + "': " + shm::start_error(error));
   step("spawned");
   child.pidfd = static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0));
   if (child.pidfd < 0) {
     const int reason = errno;
     ::kill(child.pid, SIGKILL);
     ::waitpid(child.pid, nullptr, 0);
-    throw StartError("can't watch the worker process of " + name + ": " + std::strerror(reason));
+    throw StartError("can't watch the worker process of " + name + ": " + shm::file_error(reason));
   }
   return child;
 }

@@ -19,6 +19,7 @@
 #include "engine/fault.hpp"
 #include "engine/placement.hpp"
 #include "engine/run.hpp"
+#include "engine/start_thread.hpp"
 
 namespace weir::engine {
 
@@ -137,7 +138,7 @@ void Run::start_crew(std::vector<Lane*> lanes) {
   };
   try {
     // The thread keeps the run alive, so that one that had to be abandoned finds its memory when it comes back.
-    run.thread = std::thread([self = shared_from_this(), &run, name, tell] {
+    run.thread = start_thread("'" + name + "'", [self = shared_from_this(), &run, name, tell] {
       block_signals();
       name_thread(name);
       self->take_place_of(run.crew);
@@ -146,7 +147,7 @@ void Run::start_crew(std::vector<Lane*> lanes) {
     });
   } catch (const std::exception& error) {
     run.running = false;
-    add_error(std::current_exception(), "can't start the thread of '" + name + "': " + error.what());
+    add_error(std::current_exception(), error.what());
     for (Lane* lane : all) {
       lanes_[lane->spec().lane].running = false;
       mark_terminated(lane->spec().lane);

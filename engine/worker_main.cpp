@@ -11,7 +11,6 @@
 #include <typeinfo>
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "engine/run.hpp"
 #include "engine/sandbox.hpp"
 #include "shm/pages.hpp"
+#include "weir/stdio.hpp"
 
 namespace weir {
 
@@ -38,14 +38,6 @@ void ignore_signals() noexcept {
   sigset_t none;
   sigemptyset(&none);
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
-}
-
-/// Where the host has no stdio, a file that an element opens must not become it.
-void keep_stdio() noexcept {
-  int fd;
-  do fd = ::open("/dev/null", O_RDWR);
-  while (fd >= 0 && fd <= STDERR_FILENO);
-  if (fd > STDERR_FILENO) ::close(fd);
 }
 
 /// Dies with the parent. If that is gone already, the signal was missed: leaves now.
@@ -104,7 +96,7 @@ void run_lane(Control& control) {
   ::unsetenv(kWorkerVariable);
   step("attach");
   ignore_signals();
-  keep_stdio();
+  keep_stdio();  // the host may have none
   Control control;
   try {
     control = Control::attach(control_fd);

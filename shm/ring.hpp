@@ -171,10 +171,10 @@ class RingReader {
     detail::DescriptorCopy::all(frame, front());
     return pop();
   }
-  /// Gives the slots that were taken back to the producer; true if there were any.
-  bool release() noexcept { return release(at_.pos, samples_); }
+  /// Gives the slots that were taken back to the producer; true if there were any. `samples`: in all that was taken.
+  bool release(std::uint64_t samples = 0) noexcept { return release_below(at_.pos, samples); }
   /// The same, of those below a position that was taken; `samples` are in them.
-  bool release(std::uint64_t below, std::uint64_t samples) noexcept {
+  bool release_below(std::uint64_t below, std::uint64_t samples) noexcept {
     if (released_ == below) return false;
     released_ = below;
     at_.due = released_ + quantum_;
@@ -199,15 +199,13 @@ class RingReader {
     const std::uint64_t closed = header_->closed_at.load(std::memory_order_acquire);
     return closed != kOpen && closed != at_.pos && !has_frame();
   }
-  void leave() noexcept {
-    release();
+  void leave(std::uint64_t samples = 0) noexcept {
+    release(samples);
     header_->gone.store(1, std::memory_order_relaxed);  // relaxed: see consumer_gone
   }
   /// Enough was taken for release().
   [[nodiscard]] bool is_due() const noexcept { return static_cast<std::int64_t>(at_.pos - at_.due) >= 0; }
-  void count_samples(std::uint64_t n) noexcept { samples_ += n; }
   [[nodiscard]] std::uint64_t taken() const noexcept { return at_.pos; }
-  [[nodiscard]] std::uint64_t samples() const noexcept { return samples_; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   [[nodiscard]] std::size_t size_approx() const noexcept {
     std::size_t n = 0;
@@ -223,7 +221,6 @@ class RingReader {
   std::uint64_t quantum_ = 1;
   SlotReader at_;
   std::uint64_t released_ = 0;  // published head
-  std::uint64_t samples_ = 0;
 };
 
 /// For accounting after both ends are gone: how many frames were ever put, found from the stamps where the

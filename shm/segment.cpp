@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/limit_error.hpp"
 #include "weir/error.hpp"
 
 namespace weir::shm {
@@ -20,6 +21,7 @@ namespace weir::shm {
 namespace {
 
 [[noreturn]] void fail(const std::string& what, std::size_t bytes, int error) {
+  if (error == EMFILE || error == EFBIG) throw StartError(what + ": " + file_error(error));
   const std::size_t available = available_memory();
   throw MemoryError(what + ": needs " + std::to_string(bytes) + " bytes, " + std::to_string(available) +
                         " are available (" + std::strerror(error) + ")",

@@ -18,6 +18,18 @@ TEST_F(BenchCommand, ListsRowsAndContenders) {
     EXPECT_THAT(ended.out, HasSubstr(text));
 }
 
+TEST_F(BenchCommand, FailsWhereItsOutputIsLost) {
+  EXPECT_EQ(weir_in_shell(kCommand + ">/dev/full", {"bench", "--list"}).code, 1);
+}
+
+TEST_F(BenchCommand, DoesNotReplaceWhatItsPipelineReads) {
+  const std::string in = write("in.raw", "12345678");
+  const Ended ended = weir_command({"bench", "--json", in, "--pipeline", "raw_source path=" + in + " ! null_sink"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("which 'raw_source0' reads"));
+  EXPECT_EQ(content(in), "12345678");
+}
+
 TEST_F(BenchCommand, RefusesANameThatNoRowHas) {
   const Ended ended = weir_command({"bench", "hop.rt"});
   EXPECT_EQ(ended.code, 2);

@@ -92,6 +92,15 @@ TEST_P(Interrupted, TwiceStops) {
 
 INSTANTIATE_TEST_SUITE_P(InEveryMode, Interrupted, testing::Values("thread", "process"));
 
+TEST_F(Run, IsNotCompleteWhereARoundIsMissing) {
+  Tool tool({"run", "--progress", "--repeat", "3", "count_source ! busy us=200 ! null_sink"});
+  ASSERT_TRUE(tool.wait_for(kThousands));
+  tool.send(SIGINT);
+  const Ended ended = tool.end();
+  EXPECT_EQ(ended.code, 130);
+  EXPECT_THAT(ended.err, HasSubstr("weir: interrupted in round 1 of 3; its sources were ended"));
+}
+
 TEST_F(Run, DrainsOnSigtermToo) {
   Tool tool({"run", "--progress", "count_source ! busy us=200 ! null_sink"});
   ASSERT_TRUE(tool.wait_for(kThousands));
@@ -137,6 +146,35 @@ TEST_F(Run, NamesAWorkerThatWasKilledAndIsBackWithinASecond) {
   EXPECT_EQ(ended.code, 1);
   EXPECT_EQ(ended.err, "weir: the worker process of 'victim' (pid " + std::to_string(victim->pid) +
                            ") was killed by signal 9 (SIGKILL) before its streams had ended\n");
+}
+
+/// Items that went into the first link's queue; each frame of count_source has one.
+std::uint64_t given_in(const json& run) {
+  const json& link = run.at("links").at(0);
+  return link.at("produced").get<std::uint64_t>() - link.at("dropped").get<std::uint64_t>();
+}
+
+TEST_F(Run, CountsWhatASourceGaveWhoeverDiedOrWasStopped) {
+  const std::string file = path("report.json");
+  for (const std::string end : {"kill", "stop"}) {
+    const std::string us = end == "kill" ? "1000" : "50000";  // what is queued then takes 5 s
+    Tool tool({"run", "--json", file, "--progress", "count_source ! busy name=victim us=" + us + " ! null_sink"});
+    const auto workers = tool.workers(3);
+    const auto victim = std::ranges::find(workers, "victim", &WorkerProcess::element);
+    ASSERT_NE(victim, workers.end());
+    ASSERT_TRUE(tool.wait_for("0:00:01"));
+    if (end == "kill") {
+      ::kill(victim->pid, SIGKILL);
+    } else {
+      tool.send(SIGINT);
+      ASSERT_TRUE(tool.wait_for("finishing"));
+      tool.send(SIGINT);
+    }
+    EXPECT_NE(tool.end().code, 0) << end;
+    const json run = json::parse(content(file))["runs"][0];
+    EXPECT_GT(run["samples"], 0) << end;
+    EXPECT_EQ(run["samples"], given_in(run)) << end << ": " << run["links"][0];
+  }
 }
 
 TEST_F(Run, TakesItsWorkersAlongWhenItIsKilled) {

@@ -53,6 +53,42 @@ TEST_F(Files, AreWrittenByOneElementOnly) {
   EXPECT_THAT(problems("raw_source name=in ! checksum_sink in. ! checksum_sink"), IsEmpty());
 }
 
+TEST_F(Files, AreTheSameByAnyNameBeforeTheyAreThere) {
+  EXPECT_THAT(problems("raw_source name=in ! raw_sink name=a path=no.raw in. ! raw_sink name=b path=./no.raw"),
+              ElementsAre(HasSubstr("element 'b' writes './no.raw', which 'a' writes")));
+}
+
+TEST_F(Files, OfDeadLettersAreNobodyElses) {
+  const std::string file = path("x");
+  EXPECT_THAT(problems("dead_letters=" + file + " raw_source ! raw_sink path=" + file),
+              ElementsAre(HasSubstr("dead_letters= of the pipeline writes '")));
+  EXPECT_THAT(problems("raw_source ! busy name=b restart=on_failure dead_letters=" + file + " ! raw_sink path=" + file),
+              ElementsAre(HasSubstr("dead_letters= of 'b' writes '")));
+  EXPECT_THAT(problems("dead_letters=" + file + " raw_source ! busy restart=on_failure dead_letters=" + file +
+                       " ! null_sink"),
+              IsEmpty())
+      << "letters are appended to letters";
+}
+
+TEST_F(Files, AreNotReplacedByTheReport) {
+  const std::string in = write("in.raw", "12345678"), out = path("out.raw");
+  const std::string graph = write("g.toml", "[[element]]\ntype = 'count_source'\ncount = 1\n");
+  const auto refusal = [](const std::string& report, const std::string& pipeline) {
+    const Ended ended = weir_command({"run", "--json", report, pipeline});
+    EXPECT_EQ(ended.code, 2);
+    return ended.err;
+  };
+  const std::string run = "raw_source path=" + in + " ! raw_sink path=" + out;
+  EXPECT_THAT(refusal(in, run), HasSubstr("weir: --json writes '" + in + "', which 'raw_source0' reads; give one"));
+  EXPECT_THAT(refusal(out, run), HasSubstr("which 'raw_sink0' writes"));
+  EXPECT_THAT(refusal(path("d"), "dead_letters=" + path("./d") + " count_source count=1 ! null_sink"),
+              HasSubstr("which dead_letters= of the pipeline writes"));
+  EXPECT_THAT(refusal(graph, graph), HasSubstr("which the command reads"));
+  EXPECT_THAT(refusal("", "count_source count=1 ! null_sink"), HasSubstr("--json takes a file"));
+  EXPECT_EQ(content(in), "12345678");
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
 TEST_F(Files, AreNotReadAndReplacedInOneRun) {
   const std::string file = write("x.wav", "x");
   EXPECT_THAT(

@@ -70,11 +70,15 @@ inline int messages_in(const std::string& text) {
   return count;
 }
 
+/// In a line for Tool's shell: the command with its arguments.
+inline const std::string kCommand = "exec \"$0\" \"$@\" ";
+
 class Tool {
  public:
   enum class On { pipes, terminal };
 
-  explicit Tool(const std::vector<std::string>& arguments, On on = On::pipes) : on_(on) {
+  /// `shell`: a line of sh that ends with kCommand, and what redirects its streams; empty: no shell.
+  explicit Tool(const std::vector<std::string>& arguments, On on = On::pipes, const std::string& shell = "") : on_(on) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -92,6 +96,7 @@ class Tool {
     else
       childs_ends = open_pipes(actions);
     std::vector<std::string> words{WEIR_BINARY};
+    if (!shell.empty()) words.insert(words.begin(), {"/bin/sh", "-c", shell});
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
@@ -218,6 +223,9 @@ class Tool {
 
 /// Runs it to its end.
 inline Ended weir_command(const std::vector<std::string>& arguments) { return Tool(arguments).end(); }
+inline Ended weir_in_shell(const std::string& line, const std::vector<std::string>& arguments) {
+  return Tool(arguments, Tool::On::pipes, line).end();
+}
 
 /// A fixture with a directory of its own, whose tests leave no process, no shared memory and no temporary
 /// file.

@@ -144,6 +144,11 @@ void RgbImage::fill(int x, int y, int width, int height, Rgb colour) noexcept {
 }
 
 void write_png(const RgbImage& image, const std::filesystem::path& path) {
+  if (path == "-") {
+    File file(::fdopen(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), "wb"));
+    if (!file) fail(path, errno);
+    return write_and_close(image, std::move(file), path);
+  }
   struct stat status {};
   std::filesystem::path target = path;
   if (::stat(path.c_str(), &status) == 0) {

@@ -43,7 +43,7 @@ class RgbImage {
 
 // Writes the picture as PNG, replacing what is at path. It goes to a new file beside path first, which then
 // takes its name; after an error (a full disk, say) that file is gone and the old one untouched. What is not
-// a regular file (a pipe, a device) is written to directly; a symbolic link is followed.
+// a regular file (a pipe, a device; "-": the standard output) is written to directly; a symbolic link is followed.
 // Throws std::system_error with path, reason and what to do; std::runtime_error if libpng fails otherwise.
 void write_png(const RgbImage& image, const std::filesystem::path& path);
 

@@ -54,9 +54,14 @@ struct ElementType {
 /// Null if there is none.
 [[nodiscard]] WEIR_API const ElementType* find_element_type(std::string_view name);
 
-/// Fits values to a type's parameters: fills in defaults, converts integers to reals and texts to what they
-/// spell, checks ranges. Throws ParameterError that names the element and the parameter and says what is allowed.
+/// Fits values to a type's parameters: fills in defaults, converts integers to reals, texts to what they spell and
+/// paths to path_for(), checks ranges. Throws ParameterError that names the element and the parameter and says what
+/// is allowed.
 [[nodiscard]] WEIR_API Dict fit_parameters(const ElementType& type, std::string_view element_name, const Dict& given);
+
+/// What an element is given that uses this path: "-" for another name of the standard stream that it would use, such as
+/// /dev/stdout for one that writes, or a link to it; else the path itself.
+[[nodiscard]] WEIR_API std::string path_for(PathUse use, const std::string& path);
 
 /// Makes an element of a registered type: fits and checks `options.worker_argdict`, adds the type's pads, and makes it.
 /// Throws ParameterError, GraphError.

@@ -112,7 +112,7 @@ struct Report {
   double seconds_after_last = 0;     ///< from the last sink's EOS to the end
   double cpu_seconds = 0;            ///< of all lanes
   std::uint64_t frames = 0;          ///< delivered to sinks
-  std::uint64_t samples = 0;         ///< items per channel that sources gave
+  std::uint64_t samples = 0;         ///< items per channel that sources gave and a queue took
   std::vector<LinkReport> links;
   std::vector<ElementReport> elements;
   std::vector<LaneReport> lanes;

@@ -24,6 +24,7 @@
 #include "weir/sandbox.hpp"
 #include "weir/sinks.hpp"
 #include "weir/sources.hpp"
+#include "weir/stdio.hpp"
 #include "weir/transforms.hpp"
 #include "weir/type.hpp"
 #include "weir/validator.hpp"

@@ -6,6 +6,7 @@
 #include "tools/weir/description_parts.hpp"
 #include "tools/weir/exit_code.hpp"
 #include "tools/weir/messages.hpp"
+#include "tools/weir/report_file.hpp"
 #include "tools/weir/suggest.hpp"
 #include "tools/weir/version_text.hpp"
 
@@ -130,7 +131,8 @@ class CommandLine {
         ->check(CLI::Range(1, 10000));
     app.add_option("--json", arguments_.json,
                    "writes the report as JSON (docs/report.md); - is the standard output")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->transform(report_path);
     app.add_option(
            "--memory", arguments_.memory,
            "payload memory that each lane may lend, in bytes or with K, M, G (a quarter of the memory)")

@@ -9,7 +9,7 @@ enum ExitCode : int {
   kUsage = 2,       ///< wrong arguments, or a pipeline that is wrong
   kDiffers = 3,     ///< --compare: threads and processes gave different bytes
   kUnbalanced = 4,  ///< frames are missing in the ledger
-  kStopped = 130,   ///< a second Ctrl+C stopped the run; a first one cut a --compare short
+  kStopped = 130,   ///< a second Ctrl+C stopped the run; a first one cut a --compare or --repeat short
 };
 
 inline constexpr const char* kExitCodes =
@@ -19,6 +19,6 @@ inline constexpr const char* kExitCodes =
     "    2  wrong arguments, or something is wrong with the pipeline\n"
     "    3  --compare: the outputs of threads and processes differ\n"
     "    4  the ledger of frames does not balance\n"
-    "  130  stopped by a second Ctrl+C, or a comparison cut short by the first\n";
+    "  130  stopped by a second Ctrl+C; or --compare or --repeat cut short by the first\n";
 
 }  // namespace weir::tool

@@ -1,10 +1,9 @@
 // The command `weir`: reads the arguments, does what they ask, and says how it went by its exit status.
 #include <cerrno>
-#include <cstdio>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +25,8 @@
 #include "tools/weir/inspect.hpp"
 #include "tools/weir/messages.hpp"
 #include "tools/weir/numbers.hpp"
+#include "tools/weir/print.hpp"
+#include "tools/weir/report_file.hpp"
 #include "tools/weir/report_json.hpp"
 #include "tools/weir/report_text.hpp"
 #include "tools/weir/session.hpp"
@@ -35,36 +36,6 @@
 
 namespace weir::tool {
 namespace {
-
-/// Writes to stdout; what can't be written must not pass for success.
-ExitCode print(const std::string& text, ExitCode code) {
-  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return code;
-  say("can't write to the standard output: " + std::generic_category().message(errno));
-  return code == kOk ? kFailed : code;
-}
-
-/// Fails before the run where it would fail after.
-void check_json_file(const std::string& path) {
-  if (path.empty() || path == "-") return;
-  std::error_code ignored;
-  const std::filesystem::path file(path);
-  const std::filesystem::path parent = file.has_parent_path() ? file.parent_path() : ".";
-  const bool exists = std::filesystem::exists(file, ignored);
-  const bool writable = ::access(exists ? file.c_str() : parent.c_str(), W_OK) == 0;
-  const int error = writable && std::filesystem::is_directory(file, ignored) ? EISDIR : errno;
-  if (writable && error != EISDIR) return;
-  throw UsageError("--json: can't write '" + path + "' (" + std::generic_category().message(error) +
-                   "); check the path");
-}
-
-bool write_json(const std::string& path, const std::string& json) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << json;
-  file.close();
-  if (file) return true;
-  say("--json: can't write '" + path + "': " + std::generic_category().message(errno));
-  return false;
-}
 
 /// The pipeline that the arguments name, with all that they say about it.
 Description described(const Arguments& arguments) {
@@ -107,11 +78,9 @@ ExitCode report(const Session& session, const std::string& json) {
   const std::string errors = to_errors(session);
   if (!errors.empty()) say(errors);
   ExitCode code = session.exit_code();
-  if (!json.empty() && json != "-" && !write_json(json, to_json(session)) && code == kOk) code = kFailed;
+  if (!json.empty() && json != "-" && !write_report(json, to_json(session)) && code == kOk) code = kFailed;
   if (json == "-") return print(to_json(session), code);
-  if (!writes_stdout(session.description)) return print(to_report(session), code);
-  std::fputs(to_report(session).c_str(), stderr);
-  return code;
+  return print(to_report(session), code, writes_stdout(session.description) ? stderr : stdout);
 }
 
 ExitCode run_command(const Arguments& arguments) {
@@ -122,7 +91,8 @@ ExitCode run_command(const Arguments& arguments) {
   if (arguments.json == "-" && writes_stdout(session.description))
     throw UsageError(
         "--json - and a sink with path=- both write to the standard output; give one of them a file");
-  check_json_file(arguments.json);
+  check_report_file(arguments.json, arguments.pipeline, description);
+  check_report_path(arguments.json);
   run(session);
   const ExitCode code = report(session, arguments.json);
   for (const RunRecord& record : session.runs) {
@@ -213,7 +183,7 @@ ExitCode execute(const Arguments& arguments) {
       return print(to_text(examine()), kOk);
     case Command::bench:  // main() has handed over already
     case Command::none:
-      return kOk;
+      return print("", kOk);  // --help and --version are printed already
   }
   return kUsage;
 }
@@ -238,6 +208,8 @@ ExitCode execute_and_explain(int argc, char** argv) {
 }  // namespace weir::tool
 
 int main(int argc, char** argv) {
+  weir::keep_stdio();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that would get too long is an error of who writes it; workers come here, too
   weir::worker_main(argc, argv);
   try {
     return weir::tool::execute_and_explain(argc, argv);

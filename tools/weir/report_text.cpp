@@ -186,6 +186,9 @@ void add_interruption(const Session& session, Interruption interruption, std::ve
     lines.emplace_back("interrupted; the run was stopped before its streams had ended");
   else if (session.options.compare)
     lines.emplace_back("interrupted; the comparison is not complete");
+  else if (session.options.rounds > 1)
+    lines.emplace_back(fmt::format("interrupted in round {} of {}; its sources were ended and everything drained",
+                                   session.runs.size(), session.options.rounds));
   else
     lines.emplace_back("interrupted; the sources were ended and everything drained");
 }

@@ -91,7 +91,7 @@ ExitCode Session::exit_code() const noexcept {
   if (any([](const RunRecord& r) { return r.interruption == Interruption::stopped; })) return kStopped;
   if (!errors.empty() || any([](const RunRecord& r) { return !r.errors.empty(); })) return kFailed;
   if (!balances()) return kUnbalanced;
-  if (options.compare && !complete) return kStopped;
+  if ((options.compare || options.rounds > 1) && !complete) return kStopped;
   return options.compare && !identical() ? kDiffers : kOk;
 }
 

@@ -5,8 +5,11 @@
 #include <optional>
 #include <system_error>
 
+#include <weir/stdio.hpp>
+
 #include "elements/files.hpp"
 #include "tools/weir/description_parts.hpp"
+#include "tools/weir/messages.hpp"
 
 namespace weir::tool {
 namespace {
@@ -21,36 +24,65 @@ UsedFile used_file(const ElementDescription& element, const Parameter& parameter
                 .where = element.where};
   const auto setting = std::ranges::find(element.settings, parameter.name, &Setting::name);
   if (setting == element.settings.end()) return file;
-  file.path = setting->text;
+  file.path = path_for(parameter.path, setting->text);
   file.where = setting->where;
   return file;
 }
 
-bool is_same_file(const std::string& a, const std::string& b) {
-  std::error_code ignored;
-  return fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
+/// Who uses a file, as messages say it: an element, or an option.
+struct Claim {
+  std::string subject;  ///< "element 'a'"
+  std::string name;     ///< "'a'"
+  std::string path;
+  PathUse use = PathUse::none;
+  Where where = {};
+  bool shares = false;  ///< writes behind what others of its kind write
+};
+
+/// In the order of the elements; the pipeline's come last.
+std::vector<Claim> claims_of(const Description& description) {
+  std::vector<Claim> claims;
+  for (const UsedFile& file : used_files(description)) {
+    const std::string name = tool::shown_text(file.element);
+    claims.push_back({"element " + name, name, file.path, file.use, file.where});
+  }
+  const auto add_letters = [&](const std::vector<Setting>& settings, const std::string& whose) {
+    const auto letters = std::ranges::find(settings, "dead_letters", &Setting::name);
+    if (letters == settings.end() || letters->text.empty()) return;
+    const std::string name = "dead_letters= of " + whose;
+    claims.push_back({name, name, letters->text, PathUse::writes, letters->where, true});
+  };
+  for (const ElementDescription& element : description.elements)
+    add_letters(element.settings, tool::shown_text(element.name));
+  add_letters(description.settings, "the pipeline");
+  return claims;
 }
 
+/// Absolute first: a relative path of which nothing is there yet would stay as it is.
+fs::path place_of(const std::string& path) {
+  std::error_code ignored;
+  return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+}
+
+bool is_same_file(const std::string& a, const std::string& b) { return place_of(a) == place_of(b); }
+
 /// Why the two can't both use it; empty if they can.
-std::string conflict(const UsedFile& one, const UsedFile& other) {
+std::string conflict(const Claim& one, const Claim& other) {
   const bool one_writes = one.use == PathUse::writes, other_writes = other.use == PathUse::writes;
   if (one.path == kStandardStream || other.path == kStandardStream) {
     if (one.path != other.path || one_writes || other_writes) return {};
-    return "reads the standard input, and so does " + tool::shown_text(other.element) +
-           "; give one of them a file";
+    return one.subject + " reads the standard input, and so does " + other.name + "; give one of them a file";
   }
-  if (!one_writes && !other_writes) return {};
+  if ((!one_writes && !other_writes) || (one.shares && other.shares)) return {};
   if (!may_be_regular_file(one.path) || !is_same_file(one.path, other.path)) return {};
-  return std::string(one_writes ? "writes " : "reads ") + tool::shown_text(one.path) + ", which " +
-         tool::shown_text(other.element) + (other_writes ? " writes" : " reads") +
-         "; give one of them another file";
+  return one.subject + (one_writes ? " writes " : " reads ") + tool::shown_text(one.path) + ", which " + other.name +
+         (other_writes ? " writes" : " reads") + "; give one of them another file";
 }
 
 /// Throws what the element itself would.
 void probe(const UsedFile& file) {
   std::error_code ignored;
-  const fs::file_status status = fs::status(file.path, ignored);
-  if (file.path == kStandardStream || fs::is_other(status))
+  if (file.path != kStandardStream && fs::is_other(fs::status(file.path, ignored)))
     return;  // a pipe's other end may not be there yet
   if (file.use == PathUse::writes)
     elements::check_output(file.path);
@@ -77,19 +109,29 @@ std::vector<UsedFile> used_files(const Description& description) {
 bool may_be_regular_file(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  return path != kStandardStream && (fs::is_regular_file(status) || !fs::exists(status));
+  return path != kStandardStream && !descriptor_named(path) && (fs::is_regular_file(status) || !fs::exists(status));
 }
 
 void check_shared_files(const Description& description, std::vector<DescriptionError>& problems) {
-  const std::vector<UsedFile> files = used_files(description);
-  for (auto file = files.begin(); file != files.end(); ++file) {
-    for (auto other = files.begin(); other != file; ++other) {
-      const std::string what = conflict(*file, *other);
+  const std::vector<Claim> claims = claims_of(description);
+  for (auto claim = claims.begin(); claim != claims.end(); ++claim) {
+    for (auto other = claims.begin(); other != claim; ++other) {
+      const std::string what = conflict(*claim, *other);
       if (what.empty()) continue;
-      problems.emplace_back(file->where, "element " + tool::shown_text(file->element) + " " + what);
+      problems.emplace_back(claim->where, what);
       break;
     }
   }
+}
+
+void check_report_file(const std::string& path, const std::string& pipeline, const Description& description) {
+  if (path.empty() || path == kStandardStream) return;
+  const Claim report{"--json", "--json", path, PathUse::writes};
+  std::vector<Claim> claims = claims_of(description);
+  std::error_code none;
+  if (fs::is_regular_file(pipeline, none)) claims.push_back({"", "the command", pipeline, PathUse::reads});
+  for (const Claim& claim : claims)
+    if (const std::string what = conflict(report, claim); !what.empty()) throw UsageError(what);
 }
 
 std::vector<DescriptionError> find_unusable_files(const Description& description) {
