@@ -67,8 +67,7 @@ void Run::release_left_frames() {
     const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
                          plan_.lanes[link.consumer_lane].mode == Mode::process;
     if (link.overflow != Overflow::block) {
-      const shm::Segment& segment = memory_->overflow_rings.at(i);
-      shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+      shm::OverflowHeader* header = memory_->overflow_rings.at(i).overflow_ring(link.capacity);
       if (!header) continue;
       const shm::OverflowView view(header, link.capacity);
       const shm::OverflowAccount account = shm::account_of(view);

@@ -47,8 +47,7 @@ Run::LinkMoment Run::moment_of(std::uint32_t number) const noexcept {
     moment.delivered = ring->second.header()->head.load(std::memory_order_relaxed) - moment.lost;
   const auto overflow = memory_->overflow_rings.find(number);
   if (overflow == memory_->overflow_rings.end()) return moment;
-  const shm::Segment& segment = overflow->second;
-  shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+  shm::OverflowHeader* header = overflow->second.overflow_ring(link.capacity);
   if (!header) return moment;  // scribbled over
   const shm::OverflowAccount account = shm::account_of(shm::OverflowView(header, link.capacity));
   moment.delivered = account.taken();

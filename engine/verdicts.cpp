@@ -14,7 +14,7 @@ namespace {
 
 /// Whatever lies there now.
 const shm::RingHeader& header_of(const Memory& memory, const LinkEnd& end) {
-  if (end.overflow != Overflow::block) return memory.overflow_rings.at(end.link).at<shm::OverflowHeader>(0)->ring;
+  if (end.overflow != Overflow::block) return memory.overflow_rings.at(end.link).overflow_header()->ring;
   return *memory.rings.at(end.link).header();
 }
 
@@ -23,7 +23,7 @@ bool ends_with_eos(const Memory& memory, const LinkEnd& end) {
   const std::uint64_t closed = header_of(memory, end).closed_at.load(std::memory_order_relaxed);  // relaxed: it has ended
   if (closed == 0) return false;
   if (end.overflow != Overflow::block) {
-    const shm::OverflowView view(memory.overflow_rings.at(end.link).at<shm::OverflowHeader>(0), end.capacity);
+    const shm::OverflowView view(memory.overflow_rings.at(end.link).overflow_header(), end.capacity);
     return (view.slot(closed - 1).flags & detail::kEos) != 0;
   }
   const auto* slots = reinterpret_cast<const shm::Slot*>(&header_of(memory, end) + 1);
