@@ -282,7 +282,6 @@ class Run : public std::enable_shared_from_this<Run> {
   std::atomic<bool> started_{false}, stopping_{false}, main_done_{false}, sinks_ended_{false}, over_{false};
   std::atomic<bool> watching_{false};  // the supervisor looks after crews that do not come back from a poll
   std::atomic<std::thread::id> main_thread_id_{};
-  bool main_completed_ = false;
   std::uint64_t start_ns_ = 0, end_ns_ = 0;
   Report report_;
 };

@@ -112,7 +112,10 @@ void Run::write_report() {
   report_elements();
   report_bottleneck();
   std::scoped_lock lock(mutex_);
-  if (ending_ns_ != 0) report_.stop = stop_report(true, report_.links);
+  StopReport stop = stop_report(true, report_.links);
+  for (std::size_t i = 0; i < report_.elements.size(); ++i)
+    report_.elements[i].ended = stop.elements[i].ending == Ending::ended;
+  if (ending_ns_ != 0) report_.stop = std::move(stop);
 }
 
 void Run::report_elements() {
@@ -120,7 +123,6 @@ void Run::report_elements() {
   for (const PlannedWorker& worker : plan_.workers) workers[worker.element] = &worker;
   for (const auto& element : pipeline_.elements()) {
     ElementReport report{element->name(), element->type_name(), Mode::main, "main"};
-    report.ended = main_completed_;
     if (const auto it = workers.find(element.get()); it != workers.end()) {
       const PlannedWorker& worker = *it->second;
       const LaneRun& lane = lanes_[worker.lane];
@@ -132,7 +134,6 @@ void Run::report_elements() {
       report.restarts = lane.restarts;
       report.refused = refusals_in(controls_[worker.lane].header().sandbox);
       report.dead_letters = lane.dead_letters;
-      report.ended = !lane.killed && controls_[worker.lane].header().state.load(std::memory_order_relaxed) == LaneState::ended;
     }
     if (!report.refused.empty()) report_.warnings.push_back(refusal_text(report));
     report_.elements.push_back(std::move(report));
