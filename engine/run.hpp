@@ -175,7 +175,7 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] bool lanes_running() const noexcept;
   [[nodiscard]] bool is_starting(std::uint32_t lane) const noexcept;
   [[nodiscard]] std::string elements_of(std::uint32_t lane) const;
-  void collect_error(std::uint32_t lane);
+  bool collect_error(std::uint32_t lane);
   void add_error(std::exception_ptr error, const std::string& text);
   void wake_supervisor() const noexcept;
   void ring_lane(std::uint32_t lane) const noexcept;

@@ -56,9 +56,9 @@ void Run::judge_child(std::uint32_t lane, int status) {
     add_error(std::make_exception_ptr(error), error.what());
     return request_stop(options_.stop_timeout);
   }
-  if (state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main) {
-    collect_error(lane);
-  } else if (const std::string why = refusal_in(controls_[lane].header().prologue); !why.empty()) {
+  const bool says_why = state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main;
+  if (says_why && collect_error(lane)) return request_stop(options_.stop_timeout);
+  if (const std::string why = refusal_in(controls_[lane].header().prologue); !why.empty()) {
     const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + why);
     add_error(std::make_exception_ptr(error), error.what());
   } else if (state == LaneState::created && signal == 0) {
