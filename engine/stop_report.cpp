@@ -102,7 +102,8 @@ Ending Run::ending_of(const Element& element, const PlannedWorker* worker, bool 
   } else if (!over) {
     return Ending::running;  // what the main lane does can't be seen while it does it
   }
-  bool ended = !worker || control_of(*worker).ended.load(std::memory_order_relaxed) != 0;  // relaxed: its lane has ended
+  // relaxed: its lane has ended
+  bool ended = !worker || control_of(*worker).ended.load(std::memory_order_relaxed) != 0;
   if (over) ended &= std::ranges::all_of(islands_, [&](const Island* island) { return island->has_ended(element); });
   return ended ? Ending::ended : Ending::stopped;
 }

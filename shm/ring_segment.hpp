@@ -1,5 +1,5 @@
-// RingSegment: the memory of a ring, in parts side by side: what the consumer writes, and what the producer does. That of
-// a ring with an overflow policy begins with one more: the claim, which both write (shm/overflow_ring.hpp).
+// RingSegment: the memory of a ring, in parts side by side: what the consumer writes, and what the producer does. With
+// an overflow policy one more comes first: the claim, which both write (shm/overflow_ring.hpp).
 //
 // Shared, each part is a memfd of its own, so that a process can map one for writing and another for reading only: a
 // producer can't move the consumer's position, nor a consumer change a frame. The creator maps all for writing. Private
@@ -24,8 +24,8 @@ class RingSegment {
   RingSegment() = default;
   /// With an empty ring in it.
   static RingSegment create(Segment::Sharing sharing, std::size_t limit, Kind kind = Kind::blocks);
-  /// Maps what the next descriptors hold, in the order of fds(), which it takes over; `fd` is then the last of them. What
-  /// the other side alone writes is read-only.
+  /// Maps what the descriptors after `fd` hold, in the order of fds(), and takes them over; `fd` is then the last of
+  /// them. What the other side alone writes is read-only.
   static RingSegment attach(int& fd, std::size_t limit, Kind kind, Side side, std::string_view what);
 
   [[nodiscard]] std::byte* data() const noexcept { return parts_.front().data(); }

@@ -130,9 +130,9 @@ TEST_F(SharedOverflowRing, KillsASideThatWritesToTheOthersPart) {
   EXPECT_EQ(signal_after([&] { for_producer.overflow_header()->ring.head = 1; }), SIGSEGV);
   EXPECT_EQ(signal_after([&] { for_consumer.overflow_header()->ring.closed_at = 1; }), SIGSEGV);
   EXPECT_EQ(signal_after([&] { for_consumer.overflow_header()->refused = 1; }), SIGSEGV);
-  EXPECT_EQ(signal_after([&] { shm::OverflowView(for_consumer.overflow_header(), kLimit).slot(0).home = 1; }), SIGSEGV);
-  EXPECT_EQ(signal_after([&] { shm::OverflowView(for_consumer.overflow_header(), kLimit).notes(kLimit).own.flags = 1; }),
-            SIGSEGV);
+  const shm::OverflowView view(for_consumer.overflow_header(), kLimit);
+  EXPECT_EQ(signal_after([&] { view.slot(0).home = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_after([&] { view.notes(kLimit).own.flags = 1; }), SIGSEGV);
   for (const RingSegment* side : {&for_producer, &for_consumer})
     EXPECT_EQ(signal_after([&] { side->overflow_header()->claim = 0; }), 0);
 }

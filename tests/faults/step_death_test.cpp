@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "deadly_step.hpp"
 #include "victims.hpp"
@@ -107,10 +108,11 @@ INSTANTIATE_TEST_SUITE_P(OfTheEnd, InEachDelivery, testing::Combine(kEachDeliver
 
 using WhileItStops = StepDeath;
 TEST_P(WhileItStops, EndsTheStopAllTheSame) {
-  using enum Delivery;
-  for (const std::optional<Delivery> delivery : {std::optional<Delivery>(), {exactly_once}, {at_least_once}, {at_most_once}}) {
+  std::vector<std::optional<Delivery>> deliveries(std::begin(kDeliveries), std::end(kDeliveries));
+  deliveries.push_back(std::nullopt);  // no restart
+  for (const auto delivery : deliveries) {
     Pipeline pipeline;
-    make(pipeline, delivery ? Restart::on_failure : Restart::never, kEndless, delivery.value_or(exactly_once));
+    make(pipeline, delivery ? Restart::on_failure : Restart::never, kEndless, delivery.value_or(kDeliveries[0]));
     const DeadlyStep deadly(GetParam(), "victim", token());
     Parallelize parallelize(pipeline, {.mode = Mode::process});
     parallelize.start();
