@@ -33,6 +33,7 @@ struct alignas(shm::kLine) WorkerControl {
   std::atomic<std::uint32_t> shutdown{0};    ///< parent → lane
   std::atomic<std::uint32_t> terminated{0};  ///< lane → parent; set by the supervisor for a dead lane
   std::atomic<std::uint32_t> pads_at_eos{0};  ///< lane → parent: on how many source pads it has put EOS
+  std::atomic<std::uint32_t> ended{0};        ///< lane → parent, before terminated: its stream was over, by itself
   std::atomic<std::uint64_t> polls{0};
 };
 static_assert(sizeof(WorkerControl) == shm::kLine);

@@ -68,7 +68,7 @@ void make_crossable(Frame& frame, const LinkEnd& end) {
 
 void throw_broken(const LinkEnd& end, const std::string& who) {
   throw PayloadError("the queue from '" + end.source + "' to '" + end.sink + "' is broken: " + who +
-                     "'s process has written over it");
+                     " has written over it");
 }
 
 }  // namespace weir::engine

@@ -93,6 +93,7 @@ std::vector<std::byte> encode_letter(const DeadLetter& letter) {
   head.kind = static_cast<std::uint8_t>(d.kind == Payload::heap ? Payload::block : d.kind);
   if (d.kind == Payload::scalar) head.item_bytes = static_cast<std::uint32_t>(payload.size()), head.count = 1;
   else if (d.kind != Payload::none) head.item_bytes = d.block.item_bytes, head.count = d.block.count;
+  check_shape(head, payload.size());  // a worker may have written over it, and it has to be read again
   head.element_bytes = static_cast<std::uint32_t>(letter.element.size());
   head.pad_bytes = static_cast<std::uint32_t>(letter.pad.size());
   head.cause_bytes = static_cast<std::uint32_t>(letter.cause.size());

@@ -67,7 +67,8 @@ Frame Run::copy_of_slot(const shm::Slot& slot) const {
     if (!block) throw PayloadError("it is broken: its memory is none of this run's");
     return block;
   };
-  const detail::Descriptor d = slot;
+  detail::Descriptor d;
+  detail::DescriptorCopy::all(d, slot);  // once: its producer may write there
   Frame frame;
   detail::Descriptor& copy = detail::FrameAccess::descriptor(frame);
   copy = d;

@@ -126,8 +126,10 @@ void Inlet::refuse_too_much() const {
                 "queue_maxsize, or take less in a poll");
 }
 
+// See Outlet::refuse_broken.
 void Inlet::refuse_broken() const {
-  if (overflow_ ? overflow_->ring.is_broken() : !local_ && ring_.is_broken()) throw_broken(*end_, "its producer");
+  if (overflow_ ? overflow_->ring.is_broken() : !local_ && ring_.is_broken())
+    throw_broken(*end_, held_ ? "one of its two processes" : "its producer's process");
 }
 
 void Inlet::leave() noexcept {

@@ -91,6 +91,8 @@ bool Island::holds(const Element& element) const noexcept {
 }
 
 bool Island::has_ended(const Element& element) const noexcept {
+  const auto is_done = [&](const SinkElement* sink) { return sink == &element && sink->at_eos(); };
+  if (std::ranges::any_of(sinks_, is_done)) return true;
   return std::ranges::all_of(stages_, [&](const Stage& stage) {
     const bool flows = stage.step->op == Op::pull || stage.step->op == Op::new_frame;
     return stage.step->element != &element || !flows || stage.ended;

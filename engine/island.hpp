@@ -31,7 +31,7 @@ class Island final : public Task {
   [[nodiscard]] std::vector<PadCounter> counters() const;
 
   [[nodiscard]] bool holds(const Element& element) const noexcept;
-  /// Each of its pads here has given or taken its end of stream.
+  /// Each of its pads here has given or taken its end of stream, or it is a sink that has said that it needs no more.
   [[nodiscard]] bool has_ended(const Element& element) const noexcept;
   /// The element's ends of its worker's queues end with this island: the worker then finishes what is queued.
   void add_element_ends(const Element& element, const std::vector<Outlet*>& outlets, const std::vector<Inlet*>& inlets,

@@ -295,15 +295,15 @@ void Journal::begin_burst() {
 Journal::State Journal::state(std::size_t bytes, std::uint64_t type) {
   begin_poll();  // also what is asked for between polls
   JournalRecord& now = *next().head;
+  if (bytes > spec_.state_limit && spec_.delivery != Delivery::exactly_once) return {nullptr, true};
+  if (bytes > spec_.state_limit)
+    throw StartError("a state of " + std::to_string(bytes) + " bytes is too large for a worker that may be restarted: " +
+                     std::to_string(spec_.state_limit) + " bytes are set aside");
   if (now.state_bytes != 0) {
     if (now.state_type != type || now.state_bytes != bytes)
       throw Error("a worker keeps one state, of one type; this one asked for another before");
     return {view_.state(now.state_copy), false};
   }
-  if (bytes > spec_.state_limit && spec_.delivery != Delivery::exactly_once) return {nullptr, true};
-  if (bytes > spec_.state_limit)
-    throw StartError("a state of " + std::to_string(bytes) + " bytes is too large for a worker that may be restarted: " +
-                     std::to_string(spec_.state_limit) + " bytes are set aside");
   now.state_bytes = bytes;
   now.state_type = type;
   now.state_copy = 0;

@@ -27,8 +27,7 @@ struct RingAccount {
 /// Nothing if the memory holds no ring any more: it was scribbled over.
 std::optional<RingAccount> account_of(const Memory& memory, std::uint32_t number, const PlannedLink& link) {
   if (link.overflow != Overflow::block) {
-    const shm::Segment& segment = memory.overflow_rings.at(number);
-    shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+    shm::OverflowHeader* header = memory.overflow_rings.at(number).overflow_ring(link.capacity);
     if (!header) return std::nullopt;
     const shm::OverflowAccount account = shm::account_of(shm::OverflowView(header, link.capacity));
     return RingAccount{.produced = account.produced(),

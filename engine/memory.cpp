@@ -32,11 +32,15 @@ shm::Segment attach_arena(const LaneSpec& spec, std::uint32_t owner, int fd) {
 }
 
 shm::RingSegment attach_ring(const LinkEnd& end, int& fd) {
-  using Side = shm::RingSegment::Side;
-  const shm::RingSegment::Descriptors fds{fd + 1, fd + 2};
-  fd += 2;
-  return shm::RingSegment::attach(fds, end.capacity, end.produces ? Side::producer : Side::consumer,
-                                  "ring of " + end.sink);
+  using enum shm::RingSegment::Side;
+  using enum shm::RingSegment::Kind;
+  return shm::RingSegment::attach(fd, end.capacity, end.overflow == Overflow::block ? blocks : overflows,
+                                  !end.consumes ? producer : !end.produces ? consumer : both, "ring of " + end.sink);
+}
+
+/// The kind's map.
+auto& rings_of(auto& memory, const LinkEnd& end) {
+  return end.overflow == Overflow::block ? memory.rings : memory.overflow_rings;
 }
 
 }  // namespace
@@ -52,10 +56,7 @@ Memory Memory::attach(const LaneSpec& spec) {
       [&](std::uint32_t lane, std::uint32_t ringer) {
         (ringer == kNone ? memory.bells[lane] : memory.ringers_bells[{lane, ringer}]) = next(sizeof(shm::Bell), "bell");
       },
-      [&](const LinkEnd& end) {
-        if (end.overflow == Overflow::block) memory.rings[end.link] = attach_ring(end, fd);
-        else memory.overflow_rings[end.link] = next(shm::overflow_bytes(end.capacity), "ring of " + end.sink);
-      },
+      [&](const LinkEnd& end) { rings_of(memory, end)[end.link] = attach_ring(end, fd); },
       [&](std::uint32_t lane) { memory.arenas[lane] = attach_arena(spec, lane, ++fd); },
       [&](std::uint32_t lane) { memory.journals[lane] = next(JournalView::bytes(spec), "journal"); },
       [&](std::size_t i) {
@@ -73,10 +74,7 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
       [&](std::uint32_t lane, std::uint32_t ringer) {
         fds.push_back((ringer == kNone ? bells.at(lane) : ringers_bells.at({lane, ringer})).fd());
       },
-      [&](const LinkEnd& end) {
-        if (end.overflow == Overflow::block) std::ranges::copy(rings.at(end.link).fds(), std::back_inserter(fds));
-        else fds.push_back(overflow_rings.at(end.link).fd());
-      },
+      [&](const LinkEnd& end) { std::ranges::copy(rings_of(*this, end).at(end.link).fds(), std::back_inserter(fds)); },
       [&](std::uint32_t lane) { fds.push_back(arenas.at(lane).fd()); },
       [&](std::uint32_t lane) { fds.push_back(journals.at(lane).fd()); },
       [&](std::size_t i) { fds.push_back(shared_blocks.at(i).fd()); });
@@ -86,12 +84,12 @@ std::vector<int> Memory::descriptors(const LaneSpec& spec) const {
 
 std::vector<const shm::Segment*> Memory::segments() const {
   std::vector<const shm::Segment*> all;
-  for (const auto* kind : {&bells, &arenas, &journals, &overflow_rings})
+  for (const auto* kind : {&bells, &arenas, &journals})
     for (const auto& [number, segment] : *kind) all.push_back(&segment);
   for (const auto& [lanes, bell] : ringers_bells) all.push_back(&bell);
-  for (const auto& [link, ring] : rings)
-    for (const shm::Segment& part : ring.parts())
-      if (part.data()) all.push_back(&part);
+  for (const auto* kind : {&rings, &overflow_rings})
+    for (const auto& [link, ring] : *kind)
+      for (const shm::Segment& part : ring.parts()) all.push_back(&part);
   for (const shm::Segment& segment : shared_blocks) all.push_back(&segment);
   return all;
 }
@@ -125,8 +123,7 @@ shm::RingHeader* Memory::ring(const LinkEnd& end) const {
 }
 
 shm::OverflowHeader* Memory::overflow_ring(const LinkEnd& end) const {
-  const shm::Segment& segment = overflow_rings.at(end.link);
-  return checked(shm::attach_overflow_ring(segment.data(), segment.size(), end.capacity), end);
+  return checked(overflow_rings.at(end.link).overflow_ring(end.capacity), end);
 }
 
 std::size_t ring_bytes_of(std::size_t capacity, Overflow overflow) noexcept {

@@ -25,7 +25,7 @@ class Memory {
   std::map<std::pair<std::uint32_t, std::uint32_t>, shm::Segment> ringers_bells;
   std::map<std::uint32_t, shm::Segment> arenas;  // by lane
   std::map<std::uint32_t, shm::RingSegment> rings;  // by link
-  std::map<std::uint32_t, shm::Segment> overflow_rings;  // by link, of those with an overflow policy: both sides write
+  std::map<std::uint32_t, shm::RingSegment> overflow_rings;  // by link, of those with an overflow policy
   std::map<std::uint32_t, shm::Segment> journals;  // by lane
   std::vector<shm::Segment> shared_blocks;       // as in LaneSpec::shared_blocks
 

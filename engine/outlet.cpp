@@ -154,9 +154,11 @@ void Outlet::refuse_too_much() const {
                   "queue_maxsize, or put less in a poll");
 }
 
+// Where a lane keeps a journal, its own position comes from there, and may be what is wrong.
 void Outlet::refuse_broken() const {
   for (const Link& link : links_)
-    if (!link.local && !link.gone() && link.ring.is_broken()) throw_broken(*link.end, "its consumer");
+    if (!link.local && !link.gone() && link.ring.is_broken())
+      throw_broken(*link.end, held_ ? "one of its two processes" : "its consumer's process");
 }
 
 void Outlet::put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata) {

@@ -73,17 +73,17 @@ bool OverflowOutlet::admit(const Descriptor& frame) noexcept {
   return false;
 }
 
-// The new frame first: so there is always one, and the note of what follows the displaced has its place.
+// The new frame first: so there is always one, and the note of what follows the displaced has its place. One more waits
+// than before, so one is to be displaced at most, whatever a consumer that writes garbage does to the claim.
 void OverflowOutlet::put(const Descriptor& frame) noexcept {
   ring_.put(frame, pending_);
   pending_ = {};
   const bool displaces = end_->overflow == Overflow::drop_oldest || end_->overflow == Overflow::latest;
   if (!displaces || (frame.flags & detail::kEos)) return;
   Descriptor oldest;
-  while (ring_.displace(most_queued(), oldest, add_to_gap)) {
-    count_samples_of(oldest);
-    (void)take_back(oldest, *arenas_, end_->crosses_process);
-  }
+  if (!ring_.displace(most_queued(), oldest, add_to_gap)) return;
+  count_samples_of(oldest);
+  (void)take_back(oldest, *arenas_, end_->crosses_process);
 }
 
 // --- Inlet

@@ -189,6 +189,7 @@ void Run::forget_attempt(std::uint32_t lane) {
   header.error.set.store(0, std::memory_order_relaxed);  // relaxed, all: the next process is not there yet
   header.sink_frames.store(0, std::memory_order_relaxed);
   controls_[lane].worker(0).pads_at_eos.store(0, std::memory_order_relaxed);
+  controls_[lane].worker(0).ended.store(0, std::memory_order_relaxed);
   header.sleep.store(0, std::memory_order_relaxed);
   header.state.store(LaneState::created, std::memory_order_relaxed);
 }

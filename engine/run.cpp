@@ -23,9 +23,9 @@ void Run::run_main_lane() {
     add_error(std::current_exception(), error.what());
     request_stop(options_.stop_timeout);
   }
-  main_completed_ = Crew({&lane}).run();
+  const bool completed = Crew({&lane}).run();
   // SYNC run.stopping (acquire): pairs with request_stop
-  if (!main_completed_ && !stopping_.load(std::memory_order_acquire)) request_stop(options_.stop_timeout);
+  if (!completed && !stopping_.load(std::memory_order_acquire)) request_stop(options_.stop_timeout);
   try {
     Lane::Tenure tenure(lane);
     drain_workers();

@@ -175,7 +175,7 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] bool lanes_running() const noexcept;
   [[nodiscard]] bool is_starting(std::uint32_t lane) const noexcept;
   [[nodiscard]] std::string elements_of(std::uint32_t lane) const;
-  void collect_error(std::uint32_t lane);
+  bool collect_error(std::uint32_t lane);
   void add_error(std::exception_ptr error, const std::string& text);
   void wake_supervisor() const noexcept;
   void ring_lane(std::uint32_t lane) const noexcept;
@@ -282,7 +282,6 @@ class Run : public std::enable_shared_from_this<Run> {
   std::atomic<bool> started_{false}, stopping_{false}, main_done_{false}, sinks_ended_{false}, over_{false};
   std::atomic<bool> watching_{false};  // the supervisor looks after crews that do not come back from a poll
   std::atomic<std::thread::id> main_thread_id_{};
-  bool main_completed_ = false;
   std::uint64_t start_ns_ = 0, end_ns_ = 0;
   Report report_;
 };

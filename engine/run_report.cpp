@@ -67,8 +67,7 @@ void Run::release_left_frames() {
     const bool crosses = plan_.lanes[link.producer_lane].mode == Mode::process ||
                          plan_.lanes[link.consumer_lane].mode == Mode::process;
     if (link.overflow != Overflow::block) {
-      const shm::Segment& segment = memory_->overflow_rings.at(i);
-      shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+      shm::OverflowHeader* header = memory_->overflow_rings.at(i).overflow_ring(link.capacity);
       if (!header) continue;
       const shm::OverflowView view(header, link.capacity);
       const shm::OverflowAccount account = shm::account_of(view);
@@ -113,7 +112,10 @@ void Run::write_report() {
   report_elements();
   report_bottleneck();
   std::scoped_lock lock(mutex_);
-  if (ending_ns_ != 0) report_.stop = stop_report(true, report_.links);
+  StopReport stop = stop_report(true, report_.links);
+  for (std::size_t i = 0; i < report_.elements.size(); ++i)
+    report_.elements[i].ended = stop.elements[i].ending == Ending::ended;
+  if (ending_ns_ != 0) report_.stop = std::move(stop);
 }
 
 void Run::report_elements() {
@@ -121,7 +123,6 @@ void Run::report_elements() {
   for (const PlannedWorker& worker : plan_.workers) workers[worker.element] = &worker;
   for (const auto& element : pipeline_.elements()) {
     ElementReport report{element->name(), element->type_name(), Mode::main, "main"};
-    report.ended = main_completed_;
     if (const auto it = workers.find(element.get()); it != workers.end()) {
       const PlannedWorker& worker = *it->second;
       const LaneRun& lane = lanes_[worker.lane];
@@ -133,7 +134,6 @@ void Run::report_elements() {
       report.restarts = lane.restarts;
       report.refused = refusals_in(controls_[worker.lane].header().sandbox);
       report.dead_letters = lane.dead_letters;
-      report.ended = !lane.killed && controls_[worker.lane].header().state.load(std::memory_order_relaxed) == LaneState::ended;
     }
     if (!report.refused.empty()) report_.warnings.push_back(refusal_text(report));
     report_.elements.push_back(std::move(report));

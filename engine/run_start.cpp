@@ -221,13 +221,9 @@ void Run::make_memory() {
   for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
     const PlannedLink& link = plan_.links[i];
     if (!link.has_ring()) continue;
-    if (link.overflow == Overflow::block) {
-      memory_->rings[i] = shm::RingSegment::create(sharing, link.capacity);
-    } else {
-      auto ring = shm::Segment::create(sharing, shm::overflow_bytes(link.capacity), "ring");
-      shm::create_overflow_ring(ring.data(), link.capacity);
-      memory_->overflow_rings[i] = std::move(ring);
-    }
+    using enum shm::RingSegment::Kind;
+    if (link.overflow == Overflow::block) memory_->rings[i] = shm::RingSegment::create(sharing, link.capacity, blocks);
+    else memory_->overflow_rings[i] = shm::RingSegment::create(sharing, link.capacity, overflows);
   }
   lanes_.resize(plan_.lanes.size());
   for (LaneRun& lane : lanes_) lane.running = true;

@@ -47,8 +47,7 @@ Run::LinkMoment Run::moment_of(std::uint32_t number) const noexcept {
     moment.delivered = ring->second.header()->head.load(std::memory_order_relaxed) - moment.lost;
   const auto overflow = memory_->overflow_rings.find(number);
   if (overflow == memory_->overflow_rings.end()) return moment;
-  const shm::Segment& segment = overflow->second;
-  shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+  shm::OverflowHeader* header = overflow->second.overflow_ring(link.capacity);
   if (!header) return moment;  // scribbled over
   const shm::OverflowAccount account = shm::account_of(shm::OverflowView(header, link.capacity));
   moment.delivered = account.taken();
@@ -90,16 +89,6 @@ StopReport Run::stop_report(bool over, const std::vector<LinkReport>& links) con
     else if (stop.ending == Ending::running) stop.where = "the main lane is in code of one of its elements";
     count_frames(stop, links);
   }
-  // A sink's worker has ended where all that was given to it came, and those who gave it had ended.
-  for (ElementStop& stop : report.elements) {
-    const Element& element = pipeline_[stop.element];
-    if (!element.source_pads().empty() || stop.ending != Ending::stopped || stop.discarded != 0) continue;
-    const bool whole = std::ranges::all_of(element.sink_pads(), [&](const SinkPad& pad) {
-      const auto from = std::ranges::find(report.elements, pad.source()->element().name(), &ElementStop::element);
-      return from->ending == Ending::ended;
-    });
-    if (whole) stop.ending = Ending::ended;
-  }
   return report;
 }
 
@@ -110,12 +99,12 @@ Ending Run::ending_of(const Element& element, const PlannedWorker* worker, bool 
     if (lane.killed) return plan_.lanes[worker->lane].mode == Mode::process ? Ending::killed : Ending::abandoned;
     if (lane.running) return Ending::running;
     if (lane.failed) return Ending::failed;
-    const bool gave_all = !element.source_pads().empty() &&
-                          control_of(*worker).pads_at_eos.load(std::memory_order_relaxed) >= element.source_pads().size();
-    return gave_all ? Ending::ended : Ending::stopped;
+  } else if (!over) {
+    return Ending::running;  // what the main lane does can't be seen while it does it
   }
-  if (!over) return Ending::running;  // what the main lane does can't be seen while it does it
-  const bool ended = std::ranges::all_of(islands_, [&](const Island* island) { return island->has_ended(element); });
+  // relaxed: its lane has ended
+  bool ended = !worker || control_of(*worker).ended.load(std::memory_order_relaxed) != 0;
+  if (over) ended &= std::ranges::all_of(islands_, [&](const Island* island) { return island->has_ended(element); });
   return ended ? Ending::ended : Ending::stopped;
 }
 

@@ -290,9 +290,10 @@ void Run::on_child_ended(std::uint32_t lane) {
   step("collected");
   if (reaped != run.child.pid) status = kNoStatus;
   if (begin_restart(lane, status)) return;
-  // SYNC worker.terminated (acquire): pairs with Worker::terminate. Killed after it had done all that there was to do.
-  const bool done =
-      plan_.lanes[lane].journal && controls_[lane].worker(0).terminated.load(std::memory_order_acquire) != 0;
+  // SYNC worker.terminated (acquire): pairs with Worker::terminate. Killed after it had done all that there was to do,
+  // unless it has only written so.
+  const bool done = plan_.lanes[lane].journal && !left_open(lane) &&
+                    controls_[lane].worker(0).terminated.load(std::memory_order_acquire) != 0;
   run.running = false;
   mark_terminated(lane);
   for (const Neighbour& neighbour : plan_.lanes[lane].neighbours) ring_lane(neighbour.lane);  // it may not have
@@ -310,9 +311,10 @@ void Run::on_lane_ended(std::uint32_t lane) {
   }
 }
 
-void Run::collect_error(std::uint32_t lane) {
+// False if the lane has told of none.
+bool Run::collect_error(std::uint32_t lane) {
   auto recorded = take_error(controls_[lane].header().error);
-  if (!recorded) return;
+  if (!recorded) return false;
   // A worker process may have written anything: it speaks for nobody but itself.
   const LaneSpec& spec = plan_.lanes[lane];
   if (spec.mode == Mode::process && recorded->element != spec.name &&
@@ -322,7 +324,7 @@ void Run::collect_error(std::uint32_t lane) {
   if (state == LaneState::refused || state == LaneState::no_worker_main) {
     const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + recorded->text);
     add_error(std::make_exception_ptr(error), error.what());
-    return;
+    return true;
   }
   failed_elements_.push_back(recorded->element);
   const WorkerError error(recorded->element, recorded->pad, recorded->frame, recorded->type, recorded->text);
@@ -331,6 +333,7 @@ void Run::collect_error(std::uint32_t lane) {
   if (error.type == "weir::SpecError") thrown = std::make_exception_ptr(SpecError(error.what()));
   if (error.type == "weir::PayloadError") thrown = std::make_exception_ptr(PayloadError(error.what()));
   add_error(thrown, error.what());
+  return true;
 }
 
 void Run::mark_terminated(std::uint32_t lane) noexcept {

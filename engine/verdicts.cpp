@@ -14,7 +14,7 @@ namespace {
 
 /// Whatever lies there now.
 const shm::RingHeader& header_of(const Memory& memory, const LinkEnd& end) {
-  if (end.overflow != Overflow::block) return memory.overflow_rings.at(end.link).at<shm::OverflowHeader>(0)->ring;
+  if (end.overflow != Overflow::block) return memory.overflow_rings.at(end.link).overflow_header()->ring;
   return *memory.rings.at(end.link).header();
 }
 
@@ -24,7 +24,7 @@ bool ends_with_eos(const Memory& memory, const LinkEnd& end) {
   const std::uint64_t closed = header_of(memory, end).closed_at.load(std::memory_order_acquire);
   if (closed == 0) return false;
   if (end.overflow != Overflow::block) {
-    const shm::OverflowView view(memory.overflow_rings.at(end.link).at<shm::OverflowHeader>(0), end.capacity);
+    const shm::OverflowView view(memory.overflow_rings.at(end.link).overflow_header(), end.capacity);
     return (view.slot(closed - 1).flags & detail::kEos) != 0;
   }
   const auto* slots = reinterpret_cast<const shm::Slot*>(&header_of(memory, end) + 1);
@@ -57,9 +57,9 @@ void Run::judge_child(std::uint32_t lane, int status) {
     add_error(std::make_exception_ptr(error), error.what());
     return request_stop(options_.stop_timeout);
   }
-  if (state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main) {
-    collect_error(lane);
-  } else if (const std::string why = refusal_in(controls_[lane].header().prologue); !why.empty()) {
+  const bool says_why = state == LaneState::failed || state == LaneState::refused || state == LaneState::no_worker_main;
+  if (says_why && collect_error(lane)) return request_stop(options_.stop_timeout);
+  if (const std::string why = refusal_in(controls_[lane].header().prologue); !why.empty()) {
     const StartError error("the worker process of '" + elements_of(lane) + "' could not start: " + why);
     add_error(std::make_exception_ptr(error), error.what());
   } else if (state == LaneState::created && signal == 0) {

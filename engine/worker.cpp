@@ -303,11 +303,19 @@ void Worker::fail(const std::string& type, const std::string& text) {
                     type, text};
 }
 
+bool Worker::has_taken_all() const noexcept {
+  return inlets_drained() && std::ranges::none_of(inlets_, [](const Inlet* inlet) { return inlet->broken(); });
+}
+
 // What a whole stream needs: EOS on every source pad, also where the worker has not said it.
 void Worker::wind_up() {
   winding_up_ = true;
   // What failed upstream must not look like a whole stream: the run is about to stop.
   if (std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->broken(); })) return;
+  // Nor must that of a worker which leaves only because nobody takes its frames any more.
+  const bool over = context_.finished_ || context_.should_shutdown() ||
+                    (spec_.is_source ? lane_.end_of_stream_requested() : has_taken_all());
+  if (!over) return;
   try {
     for (std::size_t i = 0; i < outlets_.size() && i < spec_.source_pads.size(); ++i)
       if (!outlets_[i]->eos_queued()) outlets_[i]->put_later(Frame::end_of_stream());
@@ -333,8 +341,15 @@ bool Worker::settle() {
   return true;
 }
 
+bool Worker::stream_is_over() const noexcept {
+  const auto pads = std::span(outlets_).first(std::min(outlets_.size(), spec_.source_pads.size()));
+  if (pads.empty()) return context_.finished_ || has_taken_all();
+  return std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put(); });
+}
+
 void Worker::terminate() noexcept {
   step("end");
+  control_.ended.store(stream_is_over(), std::memory_order_relaxed);  // published by terminated
   for (Outlet* outlet : outlets_) outlet->close();
   step("end.closed");
   for (Inlet* inlet : inlets_) inlet->leave();

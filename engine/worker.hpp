@@ -61,6 +61,8 @@ class Worker final : public Task {
   [[nodiscard]] bool found_full() const noexcept;
   [[nodiscard]] bool has_ended() noexcept;
   [[nodiscard]] bool inlets_drained() const noexcept;
+  [[nodiscard]] bool has_taken_all() const noexcept;   ///< whole streams, to their ends
+  [[nodiscard]] bool stream_is_over() const noexcept;  ///< by itself
   [[nodiscard]] std::size_t count_drained() const noexcept;
   [[nodiscard]] bool outlets_have_room() noexcept;
   void wind_up();

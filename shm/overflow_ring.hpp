@@ -1,7 +1,7 @@
 // A ring whose producer never waits: what finds no room, or what has waited longest, is dropped, and a note beside the
 // next frame says what is missing before it.
 //
-//   OverflowHeader | Slot × slots | GapNotes × slots
+//   claim | OverflowHeader's rest | Slot × slots | GapNotes × slots
 //
 // Stamps, slots and the words of the RingHeader are those of a ring (shm/ring.hpp). The difference is that both sides
 // take frames from the front: the consumer to have them, the producer to make room. Each does it by one compare and
@@ -28,17 +28,19 @@
 namespace weir::shm {
 
 struct OverflowHeader {
-  RingHeader ring;  ///< closed_at, head, gone and samples mean what they mean there; limit is the number of slots
-
-  /// See Claim. Written by both sides.
+  /// See Claim. Alone in its part of the memory, the one that both sides write (shm/ring_segment.hpp).
   alignas(kLine) std::atomic<std::uint64_t> claim{0};
+  std::byte unused[kRingPart - sizeof(std::uint64_t)];  // never touched
+
+  RingHeader ring;  ///< closed_at, head, gone and samples mean what they mean there; limit is the number of slots
 
   // Figures, written by the producer, read when it may be dead.
   alignas(kLine) std::atomic<std::uint64_t> refused{0};  ///< frames dropped before they had a position
   std::atomic<std::uint64_t> displaced{0};       ///< frames dropped after; the claim may be one ahead
   std::atomic<std::uint64_t> dropped_samples{0};  ///< of both, items per channel
 };
-static_assert(sizeof(OverflowHeader) == sizeof(RingHeader) + 128 && std::is_standard_layout_v<OverflowHeader>);
+static_assert(sizeof(OverflowHeader) == kRingPart + sizeof(RingHeader) + kLine);
+static_assert(offsetof(OverflowHeader, ring) == kRingPart && std::is_standard_layout_v<OverflowHeader>);
 
 /// The claim word: position of the front (48 bits) | how many frames were displaced, modulo 2^15 | whether the frame
 /// before the front was. In one word, so that the accounts are exact at every moment.
@@ -91,7 +93,7 @@ inline OverflowHeader* create_overflow_ring(std::byte* memory, std::size_t limit
 [[nodiscard]] inline OverflowHeader* attach_overflow_ring(std::byte* memory, std::size_t bytes,
                                                           std::size_t limit) noexcept {
   if (limit == 0 || bytes < overflow_bytes(limit)) return nullptr;
-  const RingHeader* ring = attach_ring(memory, bytes, overflow_slots(limit));
+  const RingHeader* ring = attach_ring(memory + kRingPart, bytes - kRingPart, overflow_slots(limit));
   return ring ? reinterpret_cast<OverflowHeader*>(memory) : nullptr;
 }
 

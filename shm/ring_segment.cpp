@@ -33,47 +33,72 @@ class Place {
   std::size_t bytes_;
 };
 
-/// Maps the part by `map(place, bytes)`.
-template <class Map>
-Segment take(Place& place, std::size_t bytes, Map&& map) {
-  Segment part = map(place.next(), bytes);
-  place.taken(bytes);
-  return part;
+using Side = RingSegment::Side;
+
+struct Part {
+  std::size_t bytes;
+  Side writer;
+};
+std::vector<Part> parts_of(std::size_t limit, RingSegment::Kind kind) {
+  const bool overflows = kind == RingSegment::Kind::overflows;
+  const std::size_t bytes = overflows ? overflow_bytes(limit) - kRingPart : ring_bytes(limit);
+  const std::size_t last = (bytes - 1) / kRingPart * kRingPart;  // whole pages
+  std::vector<Part> parts{{kRingPart, Side::consumer}, {last, Side::producer}};
+  if (overflows) parts.insert(parts.begin(), {kRingPart, Side::both});
+  return parts;
 }
 
-constexpr std::size_t second_part(std::size_t limit) {
-  return (ring_bytes(limit) - 1) / kRingPart * kRingPart;  // whole pages
+/// Maps the parts by `map(place, part)`.
+template <class Map>
+std::vector<Segment> map_parts(const std::vector<Part>& parts, Map&& map) {
+  std::size_t bytes = 0;
+  for (const Part& part : parts) bytes += part.bytes;
+  Place place(bytes);
+  std::vector<Segment> segments;
+  for (const Part& part : parts) {
+    segments.push_back(map(place.next(), part));
+    place.taken(part.bytes);
+  }
+  return segments;
 }
 
 }  // namespace
 
-RingSegment RingSegment::create(Segment::Sharing sharing, std::size_t limit) {
+RingSegment RingSegment::create(Segment::Sharing sharing, std::size_t limit, Kind kind) {
   RingSegment ring;
   if (sharing == Segment::Sharing::private_memory) {
-    ring.parts_[0] = Segment::create(sharing, ring_bytes(limit), "ring");
+    const std::size_t bytes = kind == Kind::overflows ? overflow_bytes(limit) : ring_bytes(limit);
+    ring.parts_.push_back(Segment::create(sharing, bytes, "ring"));
   } else {
-    Place place(kRingPart + second_part(limit));
-    const auto make = [&](void* at, std::size_t bytes) {
-      return Segment::create(sharing, bytes, "ring", PageKind::normal, at);
-    };
-    ring.parts_ = {take(place, kRingPart, make), take(place, second_part(limit), make)};
+    ring.parts_ = map_parts(parts_of(limit, kind), [&](void* at, const Part& part) {
+      return Segment::create(sharing, part.bytes, "ring", PageKind::normal, at);
+    });
   }
-  create_ring(ring.data(), limit);
+  if (kind == Kind::overflows) create_overflow_ring(ring.data(), limit);
+  else create_ring(ring.data(), limit);
   return ring;
 }
 
-RingSegment RingSegment::attach(const Descriptors& fds, std::size_t limit, Side side, std::string_view what) {
-  Place place(kRingPart + second_part(limit));
-  const auto attach_part = [&](int fd, Side writer) {
-    return [&, fd, writer](void* at, std::size_t bytes) {
-      return Segment::attach_at(at, fd, bytes, what,
-                                writer == side ? Segment::Access::read_write : Segment::Access::read_only);
-    };
-  };
+RingSegment RingSegment::attach(int& fd, std::size_t limit, Kind kind, Side side, std::string_view what) {
   RingSegment ring;
-  ring.parts_ = {take(place, kRingPart, attach_part(fds[0], Side::consumer)),
-                 take(place, second_part(limit), attach_part(fds[1], Side::producer))};
+  ring.parts_ = map_parts(parts_of(limit, kind), [&](void* at, const Part& part) {
+    const bool writes = part.writer == side || part.writer == Side::both || side == Side::both;
+    return Segment::attach_at(at, ++fd, part.bytes, what,
+                              writes ? Segment::Access::read_write : Segment::Access::read_only);
+  });
   return ring;
+}
+
+std::size_t RingSegment::size() const noexcept {
+  std::size_t bytes = 0;
+  for (const Segment& part : parts_) bytes += part.size();
+  return bytes;
+}
+
+std::vector<int> RingSegment::fds() const {
+  std::vector<int> fds;
+  for (const Segment& part : parts_) fds.push_back(part.fd());
+  return fds;
 }
 
 }  // namespace weir::shm

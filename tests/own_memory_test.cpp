@@ -38,18 +38,26 @@ namespace {
 
 using shm::RingSegment;
 using Side = RingSegment::Side;
+using Kind = RingSegment::Kind;
 
 constexpr std::size_t kLimit = 100;
 
-struct SharedRing : testing::Test {
+template <Kind kind>
+struct SharedRingOf : testing::Test {
   [[nodiscard]] RingSegment attach(Side side) const {
-    RingSegment::Descriptors fds = ring.fds();
-    for (int& fd : fds) fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    return RingSegment::attach(fds, kLimit, side, "ring");
+    constexpr int kFrom = 100;  // they have to follow one another
+    int next = kFrom;
+    for (const int fd : ring.fds()) EXPECT_EQ(::dup3(fd, ++next, O_CLOEXEC), next);
+    int fd = kFrom;
+    RingSegment attached = RingSegment::attach(fd, kLimit, kind, side, "ring");
+    EXPECT_EQ(fd, next);
+    return attached;
   }
-  RingSegment ring = RingSegment::create(shm::Segment::Sharing::shared, kLimit);
+  RingSegment ring = RingSegment::create(shm::Segment::Sharing::shared, kLimit, kind);
   RingSegment for_producer = attach(Side::producer), for_consumer = attach(Side::consumer);
 };
+using SharedRing = SharedRingOf<Kind::blocks>;
+using SharedOverflowRing = SharedRingOf<Kind::overflows>;
 
 /// What becomes of a process that does this: the signal that ends it, or 0.
 template <class Deed>
@@ -100,6 +108,36 @@ TEST_F(SharedRing, GivesASideNoWayToWriteTheOthersPart) {
     EXPECT_EQ(::write(part->fd(), "", 1), -1);
     EXPECT_EQ(errno, EBADF);
   }
+}
+
+TEST_F(SharedOverflowRing, PassesFramesBetweenSidesThatBothWriteTheClaimAlone) {
+  shm::OverflowWriter writer(for_producer.overflow_ring(kLimit), kLimit);
+  shm::OverflowReader reader(for_consumer.overflow_ring(kLimit), kLimit);
+  std::uint64_t taken = 0;
+  for (std::uint64_t n = 0; n < 3 * kLimit; ++n) {
+    ASSERT_TRUE(writer.has_slot());
+    writer.put(shm::numbered(n), {});
+    shm::Descriptor frame{}, note{};
+    if (n % 3 == 0) taken += reader.take(frame, note, 0);
+    else (void)writer.displace(1, frame, [](shm::Descriptor&, const shm::Descriptor&) {});
+  }
+  writer.close({});
+  for (shm::Descriptor frame{}, note{}; reader.take(frame, note, 0);) ++taken;
+  EXPECT_TRUE(reader.drained());
+  const shm::OverflowAccount account = shm::account_of(shm::OverflowView(ring.overflow_ring(kLimit), kLimit));
+  EXPECT_EQ(account.produced(), 3 * kLimit);
+  EXPECT_EQ(account.taken(), taken);
+}
+
+TEST_F(SharedOverflowRing, KillsASideThatWritesToTheOthersPart) {
+  EXPECT_EQ(signal_after([&] { for_producer.overflow_header()->ring.head = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_after([&] { for_consumer.overflow_header()->ring.closed_at = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_after([&] { for_consumer.overflow_header()->refused = 1; }), SIGSEGV);
+  const shm::OverflowView view(for_consumer.overflow_header(), kLimit);
+  EXPECT_EQ(signal_after([&] { view.slot(0).home = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_after([&] { view.notes(kLimit).own.flags = 1; }), SIGSEGV);
+  for (const RingSegment* side : {&for_producer, &for_consumer})
+    EXPECT_EQ(signal_after([&] { side->overflow_header()->claim = 0; }), 0);
 }
 
 // --- Workers

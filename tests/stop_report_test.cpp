@@ -2,8 +2,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <stdexcept>
 #include <string>
-#include <thread>
+#include <vector>
 
 #include <unistd.h>
 
@@ -13,7 +15,7 @@
 
 using namespace weir;
 using namespace weir::test;
-using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 WEIR_WORKER(AddOne);
@@ -150,6 +152,59 @@ TEST_P(StopReportTest, SaysWhereOneWasStuckThatWasKilledOrAbandoned) {
   EXPECT_THAT(error->what(), HasSubstr(middle.where));
   EXPECT_EQ(stop_of(stop, "source").ending, Ending::stopped);
   EXPECT_EQ(stop_of(stop, "sink").ending, Ending::stopped);
+}
+
+// --- Who has ended: whose stream was over, by itself.
+
+/// Takes ten frames, and then fails, or has had enough.
+class TenFramesSink : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (!ctx.inq().get() || ++ctx.state<std::int64_t>(0) < kFrames) return;
+    if (ctx.arg<std::string>("stage") == "fails") throw std::runtime_error("no room is left");
+    ctx.finish();
+  }
+};
+WEIR_WORKER(TenFramesSink);
+
+class Endings : public InMode {
+ protected:
+  void run(const std::string& stage, std::int64_t count = kEndless) {
+    Pipeline pipeline;
+    make_chain<CountingSource, AddOne, TenFramesSink>(pipeline, {.stage = stage, .count = count});
+    Parallelize parallelize(pipeline, {.mode = GetParam(), .threads = 3});
+    try {
+      parallelize.run();
+    } catch (const WorkerError&) {
+      EXPECT_EQ(stage, "fails");
+    }
+    report = parallelize.report();
+    EXPECT_TRUE(report.balances());
+    for (const ElementReport& element : report.elements) ended.push_back(element.ended);
+  }
+  Report report;
+  std::vector<bool> ended;  // source, middle, sink
+};
+INSTANTIATE_TEST_SUITE_P(Anywhere, Endings, testing::Values(Mode::main, Mode::thread, Mode::process), mode_name);
+
+TEST_P(Endings, AreStopsWhereTheSinkHasFailed) {
+  run("fails");
+  const StopReport stop = report.stop.value();
+  EXPECT_EQ(stop_of(stop, "source").ending, Ending::stopped);
+  EXPECT_EQ(stop_of(stop, "middle").ending, Ending::stopped);
+  EXPECT_EQ(stop_of(stop, "sink").ending, Ending::failed);
+  EXPECT_THAT(ended, ElementsAre(false, false, false)) << "both parts of the report say the same";
+}
+
+TEST_P(Endings, AreStopsWhereTheSinkNeedsNoMore) {
+  run("finishes");
+  EXPECT_THAT(ended, ElementsAre(false, false, true));
+}
+
+TEST_P(Endings, AreThoseOfStreamsThatWereOver) {
+  run("finishes", kFrames);
+  EXPECT_THAT(ended, ElementsAre(true, true, true));
 }
 
 class StopByACrash : public LeavesNothing {};

@@ -83,7 +83,7 @@ struct ElementReport {
   std::string lane;         ///< "main", "thread 1", "process 2"
   pid_t pid = 0;            ///< of its process lane, else 0
   std::uint64_t polls = 0;  ///< polls of its worker
-  bool ended = false;       ///< by itself
+  bool ended = false;       ///< its stream was over, by itself
   bool killed = false;      ///< because it did not come back by the deadline
   std::vector<RestartReport> restarts;  ///< in their order
   /// What its sandbox refused, as the worker's process itself has noted it: "openat '/etc/passwd'", "socket, 3 times".

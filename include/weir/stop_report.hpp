@@ -12,8 +12,8 @@ namespace weir {
 
 /// How an element left a run.
 enum class Ending : std::uint8_t {
-  ended,      ///< its stream was over: it gave its end of stream, or took it where it is a sink
-  stopped,    ///< when it was told to
+  ended,      ///< its stream was over, by itself: it gave its end of stream, or took it where it is a sink
+  stopped,    ///< when it was told to, or when nobody took its frames any more
   killed,     ///< its process did not leave by the deadline
   abandoned,  ///< its thread did not leave by the deadline, and goes on as long as its poll does
   failed,     ///< it died, or an exception left it

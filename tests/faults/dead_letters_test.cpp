@@ -219,6 +219,23 @@ TEST_F(DeadLetters, ThatAreDamagedAreRefused) {
   EXPECT_THAT(complaint(), HasSubstr("version 2"));
 }
 
+// Else it would keep the letters behind it from being read.
+TEST_F(DeadLetters, ThatCouldNotBeReadAgainAreNotWritten) {
+  using detail::Descriptor;
+  engine::append_letter(path_, letter_of(Frame::of(std::int64_t{1})));
+  const std::string before = bytes();
+  const auto refuses = [&](Frame frame, void (*break_it)(Descriptor&)) {
+    break_it(detail::FrameAccess::descriptor(frame));
+    EXPECT_THROW(engine::append_letter(path_, letter_of(frame)), Error);
+    EXPECT_EQ(bytes(), before);
+  };
+  refuses(Frame::of(std::int64_t{1}), [](Descriptor& d) { d.type = 1; });
+  refuses(Frame::of(std::int64_t{1}), [](Descriptor& d) { d.flags |= detail::kEncoded; });
+  refuses(Frame::copy_of<float>(std::vector<float>(9)), [](Descriptor& d) { d.block.item_bytes = 2; });
+  refuses(Frame::copy_of<float>(std::vector<float>(9)), [](Descriptor& d) { d.flags |= detail::kGapLength; });
+  refuses(Frame(FrameOptions{.time = 1}), [](Descriptor& d) { d.flags |= detail::kGapExtent; });
+}
+
 TEST_F(DeadLetters, AreAddedBehindTheLastWholeOne) {
   engine::append_letter(path_, letter_of(Frame::of(std::int64_t{1})));
   const std::string one = bytes();

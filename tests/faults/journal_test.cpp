@@ -114,6 +114,24 @@ TEST_P(JournalTest, LosesAndDoublesNothingInAStormOfKills) {
   EXPECT_GT(lives, 20) << "hardly any was killed";
 }
 
+TEST(JournalState, LiesInsideItsMemoryWhateverTheRecordSays) {
+  constexpr std::uint64_t kTooMuch = 100'000, kType = 7;
+  LaneSpec spec;
+  spec.journal = true;
+  spec.state_limit = 4096;
+  Memory memory;
+  memory.arenas[spec.lane] = shm::create_arena(shm::Segment::Sharing::shared, 1 << 20, spec.lane);
+  memory.journals[spec.lane] = shm::Segment::create(shm::Segment::Sharing::shared, JournalView::bytes(spec), "journal");
+  JournalRecord& record = *JournalView(memory.journals[spec.lane].data(), spec).of(0).head;
+  record.state_bytes = kTooMuch;
+  record.state_type = kType;
+  shm::Arena arena(memory.arenas[spec.lane], spec.lane);
+  Journal journal(spec, memory, arena);
+  EXPECT_THROW((void)journal.state(kTooMuch, kType), StartError);
+  spec.delivery = Delivery::at_least_once;
+  EXPECT_EQ(journal.state(kTooMuch, kType).place, nullptr);
+}
+
 INSTANTIATE_TEST_SUITE_P(QueuesOf, JournalTest, testing::Values(1u, 3u, 64u));
 
 }  // namespace

@@ -1,7 +1,10 @@
-// A worker that is killed at each labelled step of its start, its polls and its end, with and without restart, and in
-// each kind of delivery.
+// A worker that is killed at each labelled step of its start, its polls, its recovery and its end, with and without
+// restart, and in each kind of delivery.
 #include <csignal>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "deadly_step.hpp"
 #include "victims.hpp"
@@ -19,7 +22,10 @@ namespace {
 constexpr const char* kStart[] = {"attach", "attach.control", "attach.memory", "attach.lane", "attached"};
 constexpr const char* kPoll[] = {"begin", "claim", "lend",        "lent",       "put",     "drop",
                                  "commit", "apply", "apply.stamp", "apply.drop", "applied", "release"};
+constexpr const char* kRecovery[] = {"apply recover.release", "commit recover.release", "lent recover.lends",
+                                     "drop recover.lends",    "apply apply.stamp",      "apply apply.drop"};
 constexpr const char* kEnd[] = {"end", "end.closed", "end.left", "end.told", "end.figures", "end.exit"};
+constexpr Delivery kDeliveries[] = {Delivery::exactly_once, Delivery::at_least_once, Delivery::at_most_once};
 constexpr std::int64_t kFrames = 300;
 
 class StepDeath : public LeavesNothing, public testing::WithParamInterface<const char*> {
@@ -43,11 +49,11 @@ class StepDeath : public LeavesNothing, public testing::WithParamInterface<const
       EXPECT_FALSE(element.killed) << element.name << " did not leave by itself";
   }
 };
-std::string label_name(const testing::TestParamInfo<const char*>& info) {
-  std::string name = info.param;
-  std::ranges::replace(name, '.', '_');
-  return name;
+std::string name_of(std::string label) {
+  std::ranges::replace_if(label, [](char c) { return c == '.' || c == ' '; }, '_');
+  return label;
 }
+std::string label_name(const testing::TestParamInfo<const char*>& info) { return name_of(info.param); }
 
 using AtEveryStep = StepDeath;
 TEST_P(AtEveryStep, EndsTheRunWithAnErrorThatNamesIt) {
@@ -60,26 +66,17 @@ TEST_P(AtEveryStep, EndsTheRunWithAnErrorThatNamesIt) {
   ASSERT_TRUE(error);
   expect_crash(parallelize, *error);
 }
-
-TEST_P(AtEveryStep, LosesNothingWhereAnotherTakesItsPlace) {
-  Pipeline pipeline;
-  make(pipeline, Restart::on_failure, kFrames);
-  const DeadlyStep deadly(GetParam(), "victim", token());
-  Parallelize parallelize(pipeline, {.mode = Mode::process});
-  parallelize.run();
-  EXPECT_TRUE(deadly.has_killed());
-  EXPECT_TRUE(parallelize.report().completed);
-  EXPECT_TRUE(parallelize.report().balances());
-  const auto& sink = dynamic_cast<MainSink&>(pipeline["sink"]);
-  ASSERT_EQ(sink.frames, kFrames);
-  for (std::size_t i = 0; i < sink.values.size(); ++i)
-    ASSERT_EQ(sink.values[i], static_cast<std::int64_t>(i / 50) + 2) << "item " << i;
-}
 INSTANTIATE_TEST_SUITE_P(OfTheStart, AtEveryStep, testing::ValuesIn(kStart), label_name);
 INSTANTIATE_TEST_SUITE_P(OfTheEnd, AtEveryStep, testing::ValuesIn(kEnd), label_name);
 
-class InEachDelivery : public LeavesNothing, public testing::WithParamInterface<std::tuple<Delivery, const char*>> {};
-TEST_P(InEachDelivery, GivesWhatItSaysAtEachStepOfAPoll) {
+class InEachDelivery : public LeavesNothing, public testing::WithParamInterface<std::tuple<Delivery, const char*>> {
+ public:
+  static std::string name(const testing::TestParamInfo<ParamType>& info) {
+    const auto [delivery, label] = info.param;
+    return std::string(to_string(delivery)) + "_" + name_of(label);
+  }
+};
+TEST_P(InEachDelivery, GivesWhatItSaysWhereAnotherTakesItsPlace) {
   const auto [delivery, label] = GetParam();
   Pipeline pipeline;
   StepDeath::make(pipeline, Restart::on_failure, kFrames, delivery);
@@ -94,25 +91,28 @@ TEST_P(InEachDelivery, GivesWhatItSaysAtEachStepOfAPoll) {
   const auto& sink = dynamic_cast<MainSink&>(pipeline["sink"]);
   ASSERT_EQ(static_cast<std::uint64_t>(sink.frames) + lost, std::uint64_t{kFrames});
   ASSERT_EQ(sink.values.size(), static_cast<std::size_t>(sink.frames) * 50);
+  for (std::size_t i = 0; lost == 0 && i < sink.values.size(); ++i)
+    ASSERT_EQ(sink.values[i], static_cast<std::int64_t>(i / 50) + 2) << "item " << i;
   EXPECT_TRUE(std::ranges::is_sorted(sink.values)) << "a frame overtook another";
   EXPECT_EQ(sink.values.back(), kFrames + 1);
 }
-INSTANTIATE_TEST_SUITE_P(OfAPoll, InEachDelivery,
-                         testing::Combine(testing::Values(Delivery::exactly_once, Delivery::at_least_once,
-                                                          Delivery::at_most_once),
-                                          testing::ValuesIn(kPoll)),
-                         [](const auto& test) {
-                           std::string name(to_string(std::get<0>(test.param)));
-                           name += std::string("_") + std::get<1>(test.param);
-                           std::ranges::replace(name, '.', '_');
-                           return name;
-                         });
+const auto kEachDelivery = testing::ValuesIn(kDeliveries);
+INSTANTIATE_TEST_SUITE_P(OfTheStart, InEachDelivery, testing::Combine(kEachDelivery, testing::ValuesIn(kStart)),
+                         InEachDelivery::name);
+INSTANTIATE_TEST_SUITE_P(OfAPoll, InEachDelivery, testing::Combine(kEachDelivery, testing::ValuesIn(kPoll)),
+                         InEachDelivery::name);
+INSTANTIATE_TEST_SUITE_P(OfARecovery, InEachDelivery, testing::Combine(kEachDelivery, testing::ValuesIn(kRecovery)),
+                         InEachDelivery::name);
+INSTANTIATE_TEST_SUITE_P(OfTheEnd, InEachDelivery, testing::Combine(kEachDelivery, testing::ValuesIn(kEnd)),
+                         InEachDelivery::name);
 
 using WhileItStops = StepDeath;
 TEST_P(WhileItStops, EndsTheStopAllTheSame) {
-  for (const Restart restart : {Restart::never, Restart::on_failure}) {
+  std::vector<std::optional<Delivery>> deliveries(std::begin(kDeliveries), std::end(kDeliveries));
+  deliveries.push_back(std::nullopt);  // no restart
+  for (const auto delivery : deliveries) {
     Pipeline pipeline;
-    make(pipeline, restart, kEndless);
+    make(pipeline, delivery ? Restart::on_failure : Restart::never, kEndless, delivery.value_or(kDeliveries[0]));
     const DeadlyStep deadly(GetParam(), "victim", token());
     Parallelize parallelize(pipeline, {.mode = Mode::process});
     parallelize.start();
