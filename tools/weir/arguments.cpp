@@ -23,6 +23,14 @@ constexpr const char* kRunFooter =
     "kills.\n"
     "\n";
 
+constexpr const char* kCheckFooter =
+    "It says what weir run with the same options would refuse before anything runs.\n"
+    "\n"
+    "Exit status:\n"
+    "    0  nothing is wrong; there may be warnings\n"
+    "    1  nothing is wrong with the pipeline, but now it would fail: a file is missing or can't be written\n"
+    "    2  wrong arguments, or something is wrong with the pipeline\n";
+
 class CommandLine {
  public:
   CommandLine() {
@@ -45,6 +53,7 @@ class CommandLine {
       else if (command != Command::bench && command != Command::doctor)
         add_pipeline(*app);
       if (command == Command::run) add_run_options(*app);
+      if (command == Command::check) add_check_options(*app);
       if (command == Command::explain) add_explain_options(*app);
       if (command == Command::chaos) add_chaos_options(*app);
       app->set_version_flag("--version", "weir " + version_text(), "prints the version");
@@ -100,6 +109,19 @@ class CommandLine {
     add_setting("max-spin-cpu", "PART", "part of a core, 0 to 1, that adaptive waits may spin in vain, all together");
     add_setting("main-cpu", "CPUS", "CPUs of the main lane's thread, such as 0,2-3");
     add_setting("main-realtime", "PRIORITY", "SCHED_FIFO priority of the main lane's thread, 1 to 99");
+    add_setting("memory", "BYTES",
+                "payload memory that each lane may lend, in bytes or with K, M, G (a quarter of the memory)");
+  }
+
+  void add_check_options(CLI::App& app) {
+    add_placement_options(app);
+    add_compare(app);
+    app.footer(kCheckFooter);
+  }
+
+  void add_compare(CLI::App& app) {
+    app.add_flag("--compare", arguments_.compare,
+                 "runs all workers as threads, then as processes, in turn; compares outputs and figures");
   }
 
   void add_explain_options(CLI::App& app) {
@@ -123,18 +145,13 @@ class CommandLine {
 
   void add_run_options(CLI::App& app) {
     add_placement_options(app);
-    app.add_flag("--compare", arguments_.compare,
-                 "runs all workers as threads, then as processes, in turn; compares outputs and figures");
+    add_compare(app);
     app.add_option("--repeat", arguments_.rounds, "how many rounds (1; with --compare 3)")
         ->type_name("N")
         ->check(CLI::Range(1, 10000));
     app.add_option("--json", arguments_.json,
                    "writes the report as JSON (docs/report.md); - is the standard output")
         ->type_name("FILE");
-    app.add_option(
-           "--memory", arguments_.memory,
-           "payload memory that each lane may lend, in bytes or with K, M, G (a quarter of the memory)")
-        ->type_name("BYTES");
     app.add_flag("--progress", arguments_.progress, "a progress line, also where stderr is no terminal");
     app.add_flag("--no-progress", arguments_.no_progress, "no progress line");
     app.footer(std::string(kRunFooter) + kExitCodes);

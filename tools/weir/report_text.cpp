@@ -113,13 +113,17 @@ std::string headline(const RunRecord& record) {
   return text;
 }
 
+std::string warnings_text(const std::vector<std::string>& warnings) {
+  std::string text;
+  for (const std::string& warning : warnings) text += "warning: " + warning + "\n";
+  return text;
+}
+
 std::string single_report(const RunRecord& record) {
   const Report& report = *record.report;
   Table table({{""}, {"", Align::right}});
   for (const Measure& measure : measures()) table.add({measure.label, shown(measure, measure.of(report))});
-  std::string warnings;
-  for (const std::string& warning : report.warnings) warnings += "warning: " + warning + "\n";
-  return headline(record) + "\n" + warnings + dead_letters_lines(report) + "\n" + table.text() + "\n" +
+  return headline(record) + "\n" + warnings_text(report.warnings) + dead_letters_lines(report) + "\n" + table.text() + "\n" +
          lanes_table(report) + bottleneck_line(report) + stop_table(report) + "\n" + ledger_table(report);
 }
 
@@ -153,8 +157,18 @@ std::string table_of_modes(const Session& session) {
   return table.text();
 }
 
+/// Each once, however many runs have it.
+std::vector<std::string> warnings_of(const Session& session) {
+  std::vector<std::string> all;
+  for (const RunRecord& record : session.runs)
+    if (record.report)
+      for (const std::string& warning : record.report->warnings)
+        if (std::ranges::find(all, warning) == all.end()) all.push_back(warning);
+  return all;
+}
+
 std::string several_report(const Session& session) {
-  std::string text = table_of_modes(session);
+  std::string text = warnings_text(warnings_of(session)) + table_of_modes(session);
   const bool compare = session.options.compare;
   const int rounds = session.runs.empty() ? 0 : session.runs.back().round;
   text += fmt::format("median (min…max) of {}{}\n\n", counted(static_cast<std::uint64_t>(rounds), "round"),

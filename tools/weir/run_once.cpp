@@ -56,7 +56,6 @@ RunRecord run_once(const Description& description, const RunSettings& settings, 
   Options options = options_of(description);
   options.mode = mode;
   options.handle_signals = true;
-  if (settings.memory != 0) options.arena_bytes = settings.memory;
   options.measure_latency = true;
   Parallelize run(*pipeline, std::move(options));
   try {

@@ -13,7 +13,6 @@
 namespace weir::tool {
 
 struct RunSettings {
-  std::uint64_t memory = 0;  ///< payload bytes that each lane may lend; 0: the library's choice
   bool show_progress = false;
 };
 
