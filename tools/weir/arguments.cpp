@@ -31,6 +31,14 @@ constexpr const char* kCheckFooter =
     "    1  nothing is wrong with the pipeline, but now it would fail: a file is missing or can't be written\n"
     "    2  wrong arguments, or something is wrong with the pipeline\n";
 
+constexpr const char* kChaosFooter =
+    "Exit status:\n"
+    "    0  what came out was the same in each run, and nothing was left behind\n"
+    "    1  a run failed, lost count of frames, did not end, or left something behind\n"
+    "    2  wrong arguments, or something is wrong with the pipeline\n"
+    "    3  an output differs from that of the undisturbed run\n"
+    "  130  interrupted by a Ctrl+C\n";
+
 class CommandLine {
  public:
   CommandLine() {
@@ -130,15 +138,20 @@ class CommandLine {
   }
 
   void add_chaos_options(CLI::App& app) {
-    app.add_option("--kills", arguments_.kills, "SIGKILLs to workers with restart= (100)")->type_name("N");
-    app.add_option("--stops", arguments_.stops, "SIGSTOPs, with a SIGCONT up to 20 ms later, to any worker (20)")
-        ->type_name("N");
-    app.add_option("--garbage", arguments_.garbage,
-                   "runs in which a worker's shared memory is written over; they have to end (0)")
-        ->type_name("N");
-    app.add_option("--seed", arguments_.seed, "what is done when and to whom is drawn from this number (1)")
-        ->type_name("S");
-    app.add_option("--seconds", arguments_.seconds, "no run begins later than that (0: no bound)")->type_name("T");
+    const auto add_number = [&](const char* name, auto& number, const char* type, const char* help) {
+      const auto refuse_negative = [](const std::string& word) {
+        return word.starts_with('-') ? "'" + word + "' is negative; it takes a number from 0 on" : std::string();
+      };
+      app.add_option(name, number, help)->type_name(type)->check(CLI::Validator(refuse_negative, "", "not negative"));
+    };
+    add_number("--kills", arguments_.kills, "N", "SIGKILLs to workers with restart= (100)");
+    add_number("--stops", arguments_.stops, "N", "SIGSTOPs, with a SIGCONT up to 20 ms later, to any worker (20)");
+    add_number("--garbage", arguments_.garbage, "N",
+               "runs in which a worker's shared memory is written over; they have to end (0)");
+    add_number("--seed", arguments_.seed, "S", "what is done when and to whom is drawn from this number (1)");
+    add_number("--seconds", arguments_.seconds, "T",
+               "a run that is under way then is stopped, and does not count (0: no bound, so the sources have to end)");
+    app.footer(kChaosFooter);
     app.add_flag("--progress", arguments_.progress, "a progress line, also where stderr is no terminal");
     app.add_flag("--no-progress", arguments_.no_progress, "no progress line");
   }
