@@ -1,6 +1,6 @@
 // What bound the throughput of a run. A lane, if the others waited for it: upstream of it queues were found full,
-// downstream of it they were found empty, and it waited little itself. Or a queue, if both its ends waited at each other
-// again and again: it holds too little to keep both busy.
+// downstream of it they were found empty, and it waited little itself. Or a queue, if both its ends waited for each
+// other again and again: it holds too little to keep both busy.
 #pragma once
 
 #include <cstddef>

@@ -35,7 +35,8 @@ TEST_F(Chaos, FindsNoDifferenceUnderKillsAndStops) {
                                ContainsRegex("stops +5 of 5\n"), ContainsRegex("restarts +[1-9]"),
                                ContainsRegex("death detected in +[0-9.]+ [^ ]+ \\(median\\)"),
                                ContainsRegex("neighbours woken in +[0-9.]+ [^ ]+ \\(median\\)"),
-                               ContainsRegex("processes left behind +0\n"), ContainsRegex("descriptors left behind +0\n"),
+                               ContainsRegex("processes left behind +0\n"),
+                               ContainsRegex("descriptors left behind +0\n"),
                                ContainsRegex("shared memory left behind +0 mappings, 0 bytes\n")));
   const auto number_after = [&](const std::string& row) {
     return std::stoi(ended.out.substr(ended.out.find_first_of("0123456789", ended.out.find(row))));
@@ -86,7 +87,8 @@ TEST_F(Chaos, TakesNoNegativeNumbersAndNotNothing) {
 }
 
 TEST_F(Chaos, EndsAfterItsSecondsThoughTheSourcesDoNot) {
-  const Ended ended = weir_command({"chaos", "--seconds", "1", "count_source ! busy us=100 restart=on_failure ! null_sink"});
+  const Ended ended =
+      weir_command({"chaos", "--seconds", "1", "count_source ! busy us=100 restart=on_failure ! null_sink"});
   EXPECT_EQ(ended.code, 1);
   EXPECT_THAT(ended.err, HasSubstr("undisturbed: it did not end within --seconds 1; do its sources end?"));
 }

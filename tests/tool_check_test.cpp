@@ -13,7 +13,9 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string chain(const std::string& settings) { return "count_source count=1 ! busy us=1 " + settings + " ! null_sink"; }
+std::string chain(const std::string& settings) {
+  return "count_source count=1 ! busy us=1 " + settings + " ! null_sink";
+}
 
 class Check : public Run {
  protected:
@@ -46,8 +48,8 @@ TEST_F(Check, RefusesWhatThePlanRefuses) {
 
 TEST_F(Check, RefusesARestartThatAnElementCanNotHave) {
   refused("raw_source path=in rate=8000 ! bandpass low=300 high=3400 restart=on_failure ! null_sink",
-          "element 'bandpass0' (bandpass): its worker can't be restarted exactly once, as another process can't have its "
-          "state; say delivery=at_least_once");
+          "element 'bandpass0' (bandpass): its worker can't be restarted exactly once, as another process can't have "
+          "its state; say delivery=at_least_once");
   refused("raw_source path=in rate=8000 ! stft restart=on_failure ! null_sink", "say delivery=at_least_once");
   refused("raw_source path=in rate=8000 ! wav_sink restart=on_failure path=a.flac",
           "can't write 'a.flac' with restart=");

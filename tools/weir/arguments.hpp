@@ -24,7 +24,8 @@ struct Arguments {
   Command command = Command::none;
   std::string pipeline;                ///< the text, or the name of a .toml file
   std::vector<std::string> overrides;  ///< of --set, in their order
-  /// Of --threads, --memory and so on, which are settings of the pipeline: the option's name without dashes, and its value.
+  /// Of --threads, --memory and so on, which are settings of the pipeline: the option's name without dashes, and its
+  /// value.
   std::vector<std::pair<std::string, std::string>> settings;
   std::string element;                 ///< of inspect; empty: all
   // Of run:

@@ -26,7 +26,7 @@ namespace {
 
 /// What a run may leave behind in this process. A payload that is lent keeps its segment mapped.
 struct Census {
-  std::int64_t processes = 0, descriptors = 0, mappings = 0, bytes = 0;
+  std::uint64_t processes = 0, descriptors = 0, mappings = 0, bytes = 0;
 
   static Census take() {
     Census census;
@@ -36,23 +36,32 @@ struct Census {
     std::ifstream maps("/proc/self/maps");
     for (std::string line; std::getline(maps, line);)
       if (line.find("memfd:weir") != std::string::npos) ++census.mappings, census.bytes += bytes_of(line);
-    census.processes = static_cast<std::int64_t>(worker_processes().size());
+    census.processes = worker_processes().size();
     return census;
   }
+  /// What there is more than before.
   [[nodiscard]] Census since(const Census& before) const noexcept {
-    return {processes, descriptors - before.descriptors, mappings - before.mappings, bytes - before.bytes};
+    const auto more = [](std::uint64_t now, std::uint64_t then) { return now - std::min(now, then); };
+    return {processes, more(descriptors, before.descriptors), more(mappings, before.mappings),
+            more(bytes, before.bytes)};
   }
-  [[nodiscard]] bool nothing() const noexcept { return processes == 0 && descriptors == 0 && mappings == 0 && bytes == 0; }
+  void raise_to(const Census& other) noexcept {
+    processes = std::max(processes, other.processes);
+    descriptors = std::max(descriptors, other.descriptors);
+    mappings = std::max(mappings, other.mappings);
+    bytes = std::max(bytes, other.bytes);
+  }
+  [[nodiscard]] bool nothing() const noexcept { return processes + descriptors + mappings + bytes == 0; }
   [[nodiscard]] std::string text() const {
-    return fmt::format("{} processes, {} descriptors, {} mappings of shared memory, {} bytes of it", processes,
+    return fmt::format("processes: {}, descriptors: {}, mappings of shared memory: {}, bytes of it: {}", processes,
                        descriptors, mappings, bytes);
   }
 
  private:
   /// Of a line that begins with the addresses, "7f00-7fff ".
-  static std::int64_t bytes_of(const std::string& line) {
+  static std::uint64_t bytes_of(const std::string& line) {
     std::istringstream fields(line);
-    std::int64_t begin = 0, end = 0;
+    std::uint64_t begin = 0, end = 0;
     char dash = 0;
     fields >> std::hex >> begin >> dash >> end;
     return end - begin;
@@ -194,10 +203,7 @@ class Chaos {
     identical_ += same;
     differs_ |= !same;
     const Census left = Census::take().since(before);
-    left_.processes = std::max(left_.processes, left.processes);
-    left_.descriptors = std::max(left_.descriptors, left.descriptors);
-    left_.mappings = std::max(left_.mappings, left.mappings);
-    left_.bytes = std::max(left_.bytes, left.bytes);
+    left_.raise_to(left);
     if (!left.nothing()) errors_.push_back(run + "it has left something behind: " + left.text());
   }
 
@@ -224,7 +230,8 @@ class Chaos {
       refuse_to_idle(disturber.done());
       with_error_ += !record.errors.empty();
       longest_ = std::max(longest_, elapsed.seconds());
-      if (record.out_of_time) errors_.push_back("run " + std::to_string(runs_) + ": it did not end after garbage was written");
+      if (record.out_of_time)
+        errors_.push_back("run " + std::to_string(runs_) + ": it did not end after garbage was written");
       if (!worker_processes().empty()) errors_.push_back("run " + std::to_string(runs_) + ": a process is left");
     }
   }
@@ -238,7 +245,6 @@ class Chaos {
   [[nodiscard]] std::string table() {
     Table table({{}, {}});
     const auto of = [](std::uint64_t part, std::uint64_t all) { return with_commas(part) + " of " + with_commas(all); };
-    const auto positive = [](std::int64_t number) { return static_cast<std::uint64_t>(std::max<std::int64_t>(number, 0)); };
     const auto time = [](double seconds) { return with_unit(seconds, scale_of_seconds(seconds)); };
     table.add({"seed", std::to_string(settings_.seed)});
     table.add({"undisturbed", counted(frames_, "frame") + " in " + time(seconds_)});
@@ -254,9 +260,9 @@ class Chaos {
       const auto at = [&](double q) { return time(percentile(*times, q)); };
       table.add({what, at(0.5) + " (median), " + at(0.99) + " (p99), " + at(1) + " (longest)"});
     }
-    table.add({"processes left behind", with_commas(positive(left_.processes))});
-    table.add({"descriptors left behind", with_commas(positive(left_.descriptors))});
-    table.add({"shared memory left behind", counted(positive(left_.mappings), "mapping") + ", " + counted(positive(left_.bytes), "byte")});
+    table.add({"processes left behind", with_commas(left_.processes)});
+    table.add({"descriptors left behind", with_commas(left_.descriptors)});
+    table.add({"shared memory left behind", counted(left_.mappings, "mapping") + ", " + counted(left_.bytes, "byte")});
     if (settings_.wanted.garbage != 0) {
       table.add({"garbage", of(done_.garbage, settings_.wanted.garbage)});
       table.add({"runs with garbage", with_commas(garbage_runs_) + ", " + with_commas(with_error_) +
@@ -269,8 +275,8 @@ class Chaos {
   [[nodiscard]] std::string note() const {
     constexpr double kLong = 0.01;
     if (woken_.empty() || percentile(woken_, 0.99) <= kLong) return {};
-    return "note: p99 of what a dead worker's neighbours waited is over 10 ms; most of it the kernel takes to tear the\n"
-           "process down, and other programs on these cores to let it\n";
+    return "note: p99 of what a dead worker's neighbours waited is over 10 ms; most of it the kernel takes to tear\n"
+           "the process down, and other programs on these cores to let it\n";
   }
   static double percentile(const std::vector<double>& sorted, double q) {
     return sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];

@@ -91,7 +91,8 @@ bool shows_progress(const Arguments& arguments) {
 }
 
 SessionOptions session_options(const Arguments& arguments, const Description& description) {
-  if (arguments.compare && asked_mode(arguments)) throw UsageError("--compare runs threads and processes; leave --mode out");
+  if (arguments.compare && asked_mode(arguments))
+    throw UsageError("--compare runs threads and processes; leave --mode out");
   SessionOptions options;
   options.mode = mode_of(arguments, description);
   options.compare = arguments.compare;

@@ -1,5 +1,5 @@
-// What elements say that only a process of its own can do: where a comparison or a benchmark runs them elsewhere, it has
-// to be set aside.
+// What elements say that only a process of its own can do: where a comparison or a benchmark runs them elsewhere, that
+// has to be set aside.
 #pragma once
 
 #include <string>

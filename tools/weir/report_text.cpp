@@ -134,7 +134,8 @@ std::string single_report(const RunRecord& record) {
   const Report& report = *record.report;
   Table table({{""}, {"", Align::right}});
   for (const Measure& measure : measures()) table.add({measure.label, shown(measure, measure.of(report))});
-  return headline(record) + "\n" + warnings_text(report.warnings) + dead_letters_lines(report) + "\n" + table.text() + "\n" +
+  return headline(record) + "\n" + warnings_text(report.warnings) + dead_letters_lines(report) + "\n" + table.text() +
+         "\n" +
          lanes_table(report) + bottleneck_line(report) + stop_table(report) + "\n" + ledger_table(report);
 }
 

@@ -114,7 +114,8 @@ RunRecord run_once(const Description& description, const RunSettings& settings, 
     record.errors.push_back(error.what());
     return record;
   }
-  if (UserSignals::count() > signals_before && !settings.stop_at_once) run.end_of_stream();  // it may have come before the run listened
+  // One may have come before the run listened.
+  if (UserSignals::count() > signals_before && !settings.stop_at_once) run.end_of_stream();
   Progress progress(settings.show_progress, label);
   Watch watch(run, progress, settings, signals_before);
   try {

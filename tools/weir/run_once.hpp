@@ -40,8 +40,8 @@ struct RunRecord {
   [[nodiscard]] bool has_abandoned_thread() const noexcept;
 };
 
-/// Builds the pipeline and runs it. Throws PipelineProblems; all else is in the record. Where the run does not end by the
-/// user's third signal, as what is on the main lane can't be killed, it ends the program with kStopped.
+/// Builds the pipeline and runs it. Throws PipelineProblems; all else is in the record. Where the run does not end by
+/// the user's third signal, as what is on the main lane can't be killed, it ends the program with kStopped.
 RunRecord run_once(const Description& description, const RunSettings& settings, Mode mode, int round,
                    const std::string& label);
 
