@@ -16,6 +16,7 @@
 #include "tools/weir/build_pipeline.hpp"
 #include "tools/weir/graph.hpp"
 #include "tools/weir/numbers.hpp"
+#include "tools/weir/process_settings.hpp"
 #include "tools/weir/table.hpp"
 #include "tools/weir/twin_outputs.hpp"
 
@@ -151,26 +152,30 @@ std::vector<std::size_t> cut_evenly(const std::vector<double>& weights, std::siz
 
 std::vector<Placement> measure_placements(const std::string& pipeline, const Settings& settings) {
   const Description description = unplaced(tool::read_description(pipeline));
-  (void)tool::build_pipeline(description);
+  (void)tool::plan_of(description, Mode::process);
+  const Description plain = tool::without_process_settings(description);
   tool::refuse_standard_streams(description);
   std::string lanes;
   const auto in = [](const Description& graph, Mode mode) { return [=] { return run_once(graph, mode); }; };
   Description cut;
   try {
-    cut = grouped(description, isolated(in(description, Mode::process), kLimit),
+    cut = grouped(plain, isolated(in(description, Mode::process), kLimit),
                   machine::cores_of(machine::allowed_cpus()).usable(), lanes);
   } catch (const RunFailed& error) {
     const std::string what = error.what();
     throw RunFailed(what.starts_with("took") ? what + "; do its sources end?" : what);
   }
   Session session(settings);
-  auto all = session.interleave({{{"", Mode::main, "main lane"}, in(description, Mode::main)},
-                                 {{"", Mode::thread, "threads"}, in(description, Mode::thread)},
+  auto all = session.interleave({{{"", Mode::main, "main lane"}, in(plain, Mode::main)},
+                                 {{"", Mode::thread, "threads"}, in(plain, Mode::thread)},
                                  {{"", Mode::process, "processes"}, in(description, Mode::process)},
                                  {{"", Mode::process, "grouped"}, in(cut, Mode::process)}});
   std::vector<Placement> placements;
   for (Series& series : all) placements.push_back({series.subject.variant, "", std::move(series)});
   placements.back().lanes = lanes;
+  const std::string aside = tool::process_settings_of(description);
+  for (Placement& p : placements)
+    if (!aside.empty() && p.name != "processes") p.without = aside;
   return placements;
 }
 
@@ -207,6 +212,7 @@ std::string to_text(const std::vector<Placement>& placements) {
       row.push_back(median(p.series, figure));
     table.add(std::move(row));
     if (!p.lanes.empty()) notes += p.name + ": " + p.lanes + "\n";
+    if (!p.without.empty()) notes += p.name + ": without " + p.without + ": that takes a process of its own\n";
   }
   std::string text = table.text() + notes;
   if (const Placement* chosen = choose(placements))

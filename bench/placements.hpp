@@ -14,6 +14,7 @@ struct Placement {
   std::string name;   ///< "main lane", "threads", "processes", "grouped"
   std::string lanes;  ///< who is with whom, where that is not plain
   Series series;
+  std::string without = {};  ///< settings of elements that can't be had in it
 };
 
 /// What a run of the pipeline gives; indices into its figures.

@@ -90,6 +90,7 @@ WEIR_ELEMENT(
                          {.fallback = 0, .min = 0, .unit = "Hz"}),
                     real("attenuation", "of what lies beyond the transitions",
                          {.fallback = 60, .min = 20, .max = 140, .unit = "dB"})},
-     .check = [](const Dict& parameters) { dsp::check_bandpass(spec_from(parameters)); }});
+     .check = [](const Dict& parameters) { dsp::check_bandpass(spec_from(parameters)); },
+     .check_restart = refuse_exactly_once});
 
 }  // namespace weir::elements

@@ -104,6 +104,7 @@ WEIR_ELEMENT(
             .sink_pads = {"in"},
             .source_pads = {"out"},
             .parameters = {output_file(
-                "path", "file for the levels of the whole stream, - for standard output; empty: none", "")}});
+                "path", "file for the levels of the whole stream, - for standard output; empty: none", "")},
+            .check_restart = refuse_exactly_once});
 
 }  // namespace weir::elements

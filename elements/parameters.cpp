@@ -48,4 +48,10 @@ Parameter output_file(const char* name, const char* help, const char* fallback) 
   return parameter;
 }
 
+void refuse_exactly_once(const Dict&, Delivery delivery) {
+  if (delivery == Delivery::exactly_once)
+    throw ParameterError("its worker can't be restarted exactly once, as another process can't have its state; say "
+                         "delivery=at_least_once, with which it begins anew, or leave restart= out");
+}
+
 }  // namespace weir::elements

@@ -27,4 +27,7 @@ struct Range {
 [[nodiscard]] Parameter input_file(const char* name, const char* help, const char* fallback = nullptr);
 [[nodiscard]] Parameter output_file(const char* name, const char* help, const char* fallback = nullptr);
 
+/// ElementType::check_restart of elements whose state can't be kept: no exactly_once.
+void refuse_exactly_once(const Dict& parameters, Delivery delivery);
+
 }  // namespace weir::elements

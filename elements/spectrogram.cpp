@@ -96,6 +96,7 @@ WEIR_ELEMENT(Spectrogram,
                   integer("width", "of the plot without its axes",
                           {.fallback = 1200, .min = 300, .max = 8000, .unit = "pixels"}),
                   integer("height", "of the plot without its axes",
-                          {.fallback = 600, .min = 300, .max = 8000, .unit = "pixels"})}});
+                          {.fallback = 600, .min = 300, .max = 8000, .unit = "pixels"})},
+              .check_restart = refuse_exactly_once});
 
 }  // namespace weir::elements

@@ -106,6 +106,7 @@ WEIR_ELEMENT(Stft,
                                      {.fallback = 0, .min = 0, .max = 1 << 24, .unit = "samples"}),
                              text("window", "window that weights a column's samples", "hann",
                                   {"hann", "hamming", "blackman", "rect"})},
-              .check = check_size});
+              .check = check_size,
+              .check_restart = refuse_exactly_once});
 
 }  // namespace weir::elements

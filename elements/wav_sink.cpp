@@ -128,6 +128,16 @@ bool has_a_past(const Format& format, int subtype) {
          (format.major == SF_FORMAT_RF64 && (subtype == SF_FORMAT_FLOAT || subtype == SF_FORMAT_DOUBLE));
 }
 
+void refuse_past(const Dict& parameters, Delivery) {
+  const auto path = parameters.get<std::string>("path");
+  const Format& format = format_of(path, parameters.get<std::string>("format"));
+  if (has_a_past(format, subtype_of(format, parameters.get<std::string>("subtype"))))
+    throw Error(
+        fmt::format("can't write '{}' with restart=: another process can't go on with what was begun in format={} and "
+                    "this subtype; take an uncompressed one, such as w64, or leave restart= out",
+                    path, format.name));
+}
+
 class Writer {
  public:
   Writer(WorkerContext& ctx, const Recording& recording)
@@ -139,11 +149,6 @@ class Writer {
           fmt::format("can't write '{}' as audio: its header is completed at the end, which a pipe does not "
                       "allow; give path= a file, or use raw_sink",
                       file_.path()));
-    if (ctx.delivery() && has_a_past(format_, subtype_))
-      throw StartError(
-          fmt::format("can't write '{}' with restart=: another process can't go on with what was begun in format={} and "
-                      "this subtype; take an uncompressed one, such as w64, or leave restart= out",
-                      file_.path(), format_.name));
     ctx.on_commit([this, &ctx](std::uint64_t) {
       if (ctx.state<Recording>().file.whole) file_.commit();
     });
@@ -352,6 +357,7 @@ WEIR_ELEMENT(WavSink,
                              text("subtype",
                                   "coding of a sample; auto: pcm_16, or what a compressed format has", "auto",
                                   choices(kSubtypes, [](auto& subtype) { return subtype.first; }))},
-              .check = check_subtype});
+              .check = check_subtype,
+              .check_restart = refuse_past});
 
 }  // namespace weir::elements

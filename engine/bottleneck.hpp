@@ -1,7 +1,9 @@
-// Which lane bound the throughput of a run: the one that the others waited for. Upstream of it queues were found full,
-// downstream of it they were found empty, and it waited little itself.
+// What bound the throughput of a run. A lane, if the others waited for it: upstream of it queues were found full,
+// downstream of it they were found empty, and it waited little itself. Or a queue, if both its ends waited for each
+// other again and again: it holds too little to keep both busy.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -11,8 +13,10 @@ namespace weir::engine {
 /// How often the ends of a link between two lanes have waited.
 struct LinkWaits {
   std::uint32_t producer_lane = 0, consumer_lane = 0;
-  std::uint64_t full = 0;   ///< the producer for room
-  std::uint64_t empty = 0;  ///< the consumer for a frame
+  std::uint64_t full = 0;    ///< the producer for room
+  std::uint64_t empty = 0;   ///< the consumer for a frame
+  std::uint64_t frames = 0;  ///< that went through it
+  bool one_thread = false;   ///< its lanes share a thread, so one waits while the other works, however long the queue
 };
 
 struct LaneWaits {
@@ -21,8 +25,11 @@ struct LaneWaits {
   std::uint64_t waited = 0;      ///< by itself
 };
 
-/// Nothing where no lane was waited for clearly more often than it waited itself; a few waits are those of the start
-/// and the end.
-[[nodiscard]] std::optional<LaneWaits> find_bottleneck(std::span<const LinkWaits> links);
+/// One of the two at most. Nothing where nothing stood out; a few waits are those of the start and the end.
+struct Bound {
+  std::optional<LaneWaits> lane;
+  std::optional<std::size_t> link;  ///< its place in the list
+};
+[[nodiscard]] Bound find_bound(std::span<const LinkWaits> links);
 
 }  // namespace weir::engine

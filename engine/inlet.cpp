@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/counted.hpp"
 #include "engine/crossing.hpp"
 #include "engine/fault.hpp"
 #include "engine/journal.hpp"
@@ -121,8 +122,8 @@ void Inlet::refuse_too_much() const {
   if (!held_) return;
   lane_->journal()->about_to_wait();  // alone, the poll may find all the room there is
   if (ring_.taken() - committed_.position >= ring_.limit())
-    throw Error("pad '" + pad() + "': one poll takes more than " + std::to_string(ring_.limit()) +
-                " frames, which is all that its queue holds; a worker with restart= can't do that: raise "
+    throw Error("pad '" + pad() + "': one poll takes more than " + counted(ring_.limit(), "frame") +
+                ", which is all that its queue holds; a worker with restart= can't do that: raise "
                 "queue_maxsize, or take less in a poll");
 }
 

@@ -52,8 +52,7 @@ std::optional<RingAccount> account_of(const Memory& memory, std::uint32_t number
 std::uint64_t waiting_samples(const Memory& memory, std::uint32_t number, const PlannedLink& link) {
   std::uint64_t samples = 0;
   if (link.overflow != Overflow::block) {
-    const shm::Segment& segment = memory.overflow_rings.at(number);
-    shm::OverflowHeader* header = shm::attach_overflow_ring(segment.data(), segment.size(), link.capacity);
+    shm::OverflowHeader* header = memory.overflow_rings.at(number).overflow_ring(link.capacity);
     if (!header) return 0;
     const shm::OverflowView view(header, link.capacity);
     const shm::OverflowAccount account = shm::account_of(view);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/counted.hpp"
 #include "engine/crossing.hpp"
 #include "engine/fault.hpp"
 #include "engine/journal.hpp"
@@ -149,8 +150,8 @@ void Outlet::refuse_too_much() const {
   lane_->journal()->about_to_wait();  // alone, the poll may find all the room there is
   for (const Link& link : links_)
     if (link.ring.produced() - link.committed >= link.ring.limit())
-      throw Error("pad '" + pad_ + "': one poll puts more than " + std::to_string(link.ring.limit()) +
-                  " frames, which is all that its queue holds; a worker with restart= can't do that: raise "
+      throw Error("pad '" + pad_ + "': one poll puts more than " + counted(link.ring.limit(), "frame") +
+                  ", which is all that its queue holds; a worker with restart= can't do that: raise "
                   "queue_maxsize, or put less in a poll");
 }
 

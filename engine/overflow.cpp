@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "engine/counted.hpp"
 #include "engine/gap.hpp"
 
 namespace weir {
@@ -56,8 +57,8 @@ bool OverflowOutlet::finds_room() const noexcept {
 void OverflowOutlet::refuse_full(const Descriptor& frame) const {
   if (end_->overflow != Overflow::fail || (frame.flags & detail::kEos) || finds_room()) return;
   throw Error("the queue from '" + end_->source + "' to '" + end_->sink + "' is full: it holds " +
-              std::to_string(end_->capacity) +
-              " frames, and its overflow is fail; raise queue_maxsize (queue=), or choose another overflow");
+              counted(end_->capacity, "frame") + ", and its overflow is fail; raise queue_maxsize (queue=), or choose another "
+              "overflow");
 }
 
 void OverflowOutlet::count_samples_of(const Descriptor& frame) noexcept {

@@ -332,6 +332,9 @@ class Planner {
   // --- what lanes need besides
 
   void finish_lanes() {
+    if (options_.prefault == kPrefaultAll && options_.arena_bytes == 0)
+      throw StartError("prefault: all of a quarter of the memory for each lane is too much; say how much a lane may "
+                       "lend (Options::arena_bytes, --memory), or give prefault in bytes");
     const std::size_t limit = options_.arena_bytes != 0 ? options_.arena_bytes : shm::available_memory() / 4;
     for (LaneSpec& lane : plan_.lanes) {
       std::set<std::uint32_t> neighbours;

@@ -82,9 +82,10 @@ Value fit(std::string_view element, const Parameter& p, const Value& given) {
 }
 
 void check_together(const ElementType& type, const ElementOptions& options) {
-  if (!type.check) return;
   try {
-    type.check(options.worker_argdict);
+    if (type.check) type.check(options.worker_argdict);
+    if (type.check_restart && options.restart != Restart::never)
+      type.check_restart(options.worker_argdict, options.delivery);
   } catch (const std::exception& error) {
     throw ParameterError("element '" + options.name + "' (" + type.name + "): " + error.what());
   }

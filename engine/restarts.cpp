@@ -5,6 +5,7 @@
 
 #include <sys/wait.h>
 
+#include "engine/counted.hpp"
 #include "engine/dead_letters.hpp"
 #include "engine/journal.hpp"
 #include "engine/run.hpp"
@@ -163,8 +164,8 @@ bool Run::spend_restart(std::uint32_t lane) {
   const LaneRun& run = lanes_[lane];
   if (run.restarts.size() < options_of(lane).restart_budget + run.excused) return true;
   report_.warnings.push_back("the worker of '" + elements_of(lane) + "' was restarted " +
-                             std::to_string(run.restarts.size() - run.excused) +
-                             " times, which is its restart_budget, and died again");
+                             counted(run.restarts.size() - run.excused, "time") +
+                             ", which is its restart_budget, and died again");
   return false;
 }
 

@@ -140,6 +140,18 @@ void Run::report_elements() {
   }
 }
 
+namespace {
+
+/// At least until one of the lanes got a thread of its own.
+bool on_one_thread(const Plan& plan, const PlannedLink& link) {
+  return std::ranges::any_of(plan.crews, [&](const std::vector<std::uint32_t>& crew) {
+    return std::ranges::find(crew, link.producer_lane) != crew.end() &&
+           std::ranges::find(crew, link.consumer_lane) != crew.end();
+  });
+}
+
+}  // namespace
+
 void Run::report_bottleneck() {
   // The commands of a source and the results of a sink come when they come: nobody is slow who waits for them.
   std::set<std::uint32_t> beside;
@@ -149,13 +161,21 @@ void Run::report_bottleneck() {
     if (element.source_pads().empty()) beside.insert(worker.element_inlets.begin(), worker.element_inlets.end());
   }
   std::vector<LinkWaits> links;
-  for (std::uint32_t i = 0; i < plan_.links.size(); ++i)
-    if (!beside.contains(i))
-      links.push_back({plan_.links[i].producer_lane, plan_.links[i].consumer_lane, report_.links[i].full,
-                       report_.links[i].empty});
-  const auto found = find_bottleneck(links);
-  if (!found) return;
-  Bottleneck bottleneck{plan_.lanes[found->lane].name, {}, found->waited_for, found->waited};
+  std::vector<const LinkReport*> reports;
+  for (std::uint32_t i = 0; i < plan_.links.size(); ++i) {
+    if (beside.contains(i)) continue;
+    const LinkReport& report = report_.links[i];
+    links.push_back({plan_.links[i].producer_lane, plan_.links[i].consumer_lane, report.full, report.empty,
+                     report.delivered, on_one_thread(plan_, plan_.links[i])});
+    reports.push_back(&report);
+  }
+  const Bound bound = find_bound(links);
+  if (bound.link) {
+    const LinkReport& link = *reports[*bound.link];
+    report_.tight_queue = TightQueue{link.source, link.sink, link.capacity, link.full, link.empty};
+  }
+  if (!bound.lane) return;
+  Bottleneck bottleneck{plan_.lanes[bound.lane->lane].name, {}, bound.lane->waited_for, bound.lane->waited};
   for (const ElementReport& element : report_.elements)
     if (element.lane == bottleneck.lane) bottleneck.elements.push_back(element.name);
   report_.bottleneck = std::move(bottleneck);

@@ -109,9 +109,6 @@ void Run::start() {
   refuse_inside_worker();
   plan_ = make_plan(pipeline_, options_, Parallelize::default_mode(), shared_specs_);
   report_.warnings = find_narrow_queues(plan_, pipeline_);
-  if (options_.prefault == kPrefaultAll && options_.arena_bytes == 0)
-    throw StartError("prefault: all of a quarter of the memory for each lane is too much; say how much a lane may lend "
-                     "(Options::arena_bytes, --memory), or give prefault in bytes");
   claim_pipeline();
   try {
     for (const auto& element : pipeline_.elements()) Wiring::run_started(*element);

@@ -10,14 +10,24 @@
 
 namespace weir::engine {
 
+namespace {
+
+/// In the largest unit that says it without a fraction.
+std::string time_text(std::uint64_t ns) {
+  if (ns % 1'000'000 == 0) return std::to_string(ns / 1'000'000) + " ms";
+  if (ns % 1'000 == 0) return std::to_string(ns / 1'000) + " µs";
+  return std::to_string(ns) + " ns";
+}
+
+}  // namespace
+
 bool Run::is_watched(std::uint32_t lane) const noexcept {
   const LaneRun& run = lanes_[lane];
   return plan_.lanes[lane].stall_ns != 0 && run.running && !run.restart_at && !run.killed && !run.stalled;
 }
 
 std::string Run::stall_text(std::uint32_t lane) const {
-  return "its poll had not come back for " + std::to_string(plan_.lanes[lane].stall_ns / 1'000'000) +
-         " ms, its stall_timeout";
+  return "its poll had not come back for " + time_text(plan_.lanes[lane].stall_ns) + ", its stall_timeout";
 }
 
 void Run::watch_stalls() {

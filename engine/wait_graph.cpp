@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "engine/counted.hpp"
+
 namespace weir::engine {
 
 namespace {
@@ -12,7 +14,7 @@ using Node = std::pair<std::uint32_t, std::size_t>;  // a lane and one of its ta
 
 std::string element_of(const std::string& pad) { return pad.substr(0, pad.find(':')); }
 std::string in_quotes(const std::string& text) { return "'" + text + "'"; }
-std::string frames_text(std::uint64_t n) { return std::to_string(n) + (n == 1 ? " frame" : " frames"); }
+std::string frames_text(std::uint64_t n) { return counted(n, "frame"); }
 
 /// Whose queue_maxsize says how much the link holds; see Planner::capacity_of.
 std::string owner_of(const Plan& plan, std::uint32_t number) {

@@ -53,7 +53,7 @@ void* WorkerContext::journalled_state(std::size_t bytes, std::uint64_t type, boo
 }
 
 void WorkerContext::throw_state_not_copyable(const std::type_info& type) const {
-  throw StartError("element '" + name_ + "' keeps a state of type " + demangle(type.name()) +
+  throw StartError("it keeps a state of type " + demangle(type.name()) +
                    ", which can't be kept for the next process when this one dies: make it trivially copyable, "
                    "aligned to 64 bytes at most; or say delivery=at_least_once or at_most_once, with which it begins "
                    "anew; or leave restart= out");

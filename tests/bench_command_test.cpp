@@ -53,6 +53,17 @@ TEST_F(BenchCommand, MeasuresAPipelineInEveryPlacement) {
   EXPECT_EQ(json["results"].size(), 4u * 6u);
 }
 
+TEST_F(BenchCommand, SetsAsideWhatOnlyAProcessOfItsOwnCanHave) {
+  const Ended ended = weir_command(
+      {"bench", "--quick", "--pipeline",
+       "count_source count=1000 ! busy us=1 restart=on_failure sandbox=strict stall_timeout=5s ! null_sink"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  for (const char* placement : {"main lane", "threads", "grouped"})
+    EXPECT_THAT(ended.out, HasSubstr(std::string(placement) + ": without restart= of 'busy0', sandbox= of 'busy0', "
+                                                              "stall_timeout= of 'busy0': that takes a process"));
+  EXPECT_THAT(ended.out, testing::Not(HasSubstr("processes: without")));
+}
+
 TEST_F(BenchCommand, SaysWhatIsWrongWithAPipeline) {
   const Ended ended = weir_command({"bench", "--pipeline", "count_sauce ! null_sink"});
   EXPECT_EQ(ended.code, 2);

@@ -12,7 +12,7 @@
 
 using namespace weir;
 using namespace weir::test;
-using engine::find_bottleneck;
+using engine::find_bound;
 using engine::LinkWaits;
 
 namespace {
@@ -20,7 +20,7 @@ namespace {
 TEST(Bottleneck, IsDownstreamOfFullLinksAndUpstreamOfEmptyOnes) {
   // lanes 1 → 2 → 3 → 4
   const auto slow = [](std::vector<LinkWaits> links) {
-    const auto found = find_bottleneck(links);
+    const auto found = find_bound(links).lane;
     return found ? static_cast<int>(found->lane) : -1;
   };
   EXPECT_EQ(slow({{1, 2, 0, 900}, {2, 3, 0, 900}, {3, 4, 0, 900}}), 1);
@@ -30,6 +30,20 @@ TEST(Bottleneck, IsDownstreamOfFullLinksAndUpstreamOfEmptyOnes) {
   EXPECT_EQ(slow({{1, 2, 1, 3}, {2, 3, 2, 2}, {3, 4, 0, 1}}), -1) << "the waits of the start and the end";
   EXPECT_EQ(slow({{1, 1, 100, 0}}), -1) << "within a lane";
   EXPECT_EQ(slow({}), -1);
+}
+
+TEST(Bottleneck, IsAQueueWhoseEndsWaitForEachOther) {
+  const auto tight = [](std::vector<LinkWaits> links) {
+    const auto found = find_bound(links);
+    EXPECT_FALSE(found.link && found.lane);
+    return found.link ? static_cast<int>(*found.link) : -1;
+  };
+  EXPECT_EQ(tight({{1, 2, 900, 800, 1000}, {2, 3, 950, 940, 1000}, {3, 4, 900, 850, 1000}}), 1);
+  EXPECT_EQ(tight({{1, 2, 900, 3, 1000}, {2, 3, 2, 900, 1000}}), -1) << "a slow lane";
+  EXPECT_EQ(tight({{1, 2, 90, 80, 1000}}), -1) << "once in some ten frames: the queue is long enough";
+  EXPECT_EQ(tight({{1, 2, 900, 800, 1000, true}}), -1) << "one thread does both";
+  EXPECT_EQ(tight({{1, 1, 900, 800, 1000}}), -1) << "within a lane";
+  EXPECT_EQ(tight({{1, 2, 9, 9, 9}}), -1) << "the waits of the start and the end";
 }
 
 /// Takes as long for each frame as it is told.

@@ -151,6 +151,8 @@ TEST(PipelineToml, RefusesAPipelineWithoutElements) {
 
 TEST(PipelineToml, RefusesWrongTypes) {
   EXPECT_TOML_ERROR("[[element]]\nname = 'a'", "1:1", "'type' is missing");
+  EXPECT_TOML_ERROR("[[element]]\nname = 'a'\ntyp = 'b'", "3:1", "'type' is missing; is it what 'typ' should be?");
+  EXPECT_TOML_ERROR("[[elemnt]]\ntype = 'a'", "1:3", "the table 'elemnt' means nothing here; did you mean 'element'?");
   EXPECT_TOML_ERROR("[[element]]\ntype = 1", "2:8", "'type' is a number");
   EXPECT_TOML_ERROR("[[element]]\ntype = 'a b'", "2:8", "'a b' is no type");
   EXPECT_TOML_ERROR("[[element]]\ntype = 'a'\nname = true", "3:8", "'name' is true or false");

@@ -1,4 +1,6 @@
 // `weir chaos`: what it does to a pipeline, and that it finds what is wrong.
+#include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -7,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tool_run.hpp"
+#include "tools/weir/draws.hpp"
 
 namespace weir::test {
 namespace {
@@ -31,7 +34,10 @@ TEST_F(Chaos, FindsNoDifferenceUnderKillsAndStops) {
   EXPECT_THAT(ended.out, AllOf(ContainsRegex("seed +7\n"), ContainsRegex("kills +30 of 30\n"),
                                ContainsRegex("stops +5 of 5\n"), ContainsRegex("restarts +[1-9]"),
                                ContainsRegex("death detected in +[0-9.]+ [^ ]+ \\(median\\)"),
-                               ContainsRegex("neighbours woken in +[0-9.]+ [^ ]+ \\(median\\)")));
+                               ContainsRegex("neighbours woken in +[0-9.]+ [^ ]+ \\(median\\)"),
+                               ContainsRegex("processes left behind +0\n"),
+                               ContainsRegex("descriptors left behind +0\n"),
+                               ContainsRegex("shared memory left behind +0 mappings, 0 bytes\n")));
   const auto number_after = [&](const std::string& row) {
     return std::stoi(ended.out.substr(ended.out.find_first_of("0123456789", ended.out.find(row))));
   };
@@ -56,6 +62,47 @@ TEST_F(Chaos, EndsWhereMemoryIsWrittenOver) {
   const Ended ended = weir_command({"chaos", "--kills", "0", "--stops", "0", "--garbage", "3", pipeline()});
   EXPECT_EQ(ended.code, 0) << ended.err << ended.out;
   EXPECT_THAT(ended.out, ContainsRegex("garbage +3 of 3\n"));
+}
+
+TEST(Draws, AreTheSameForTheSameSeed) {
+  tool::Draws once(7), again(7), other(8);
+  bool differ = false;
+  for (int i = 0; i < 1000; ++i) {
+    const tool::Draw draw = once.next();
+    EXPECT_EQ(draw, again.next());
+    differ |= draw != other.next();
+  }
+  EXPECT_TRUE(differ);
+}
+
+TEST_F(Chaos, TakesNoNegativeNumbersAndNotNothing) {
+  for (const char* option : {"--kills", "--stops", "--garbage", "--seed", "--seconds"}) {
+    const Ended ended = weir_command({"chaos", option, "-1", pipeline()});
+    EXPECT_EQ(ended.code, 2) << option;
+    EXPECT_THAT(ended.err, AllOf(HasSubstr(option), HasSubstr("'-1' is negative")));
+  }
+  const Ended ended = weir_command({"chaos", "--kills", "0", "--stops", "0", pipeline()});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("nothing is to be done"));
+}
+
+TEST_F(Chaos, EndsAfterItsSecondsThoughTheSourcesDoNot) {
+  const Ended ended =
+      weir_command({"chaos", "--seconds", "1", "count_source ! busy us=100 restart=on_failure ! null_sink"});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("undisturbed: it did not end within --seconds 1; do its sources end?"));
+}
+
+TEST_F(Chaos, LeavesNoFileAndCountsNoRunThatWasInterrupted) {
+  Tool tool({"chaos", "--progress", "--kills", "0", "--stops", "1000000",
+             "count_source count=1500 ! busy us=1000 ! raw_sink path=" + path("out.raw")});
+  ASSERT_TRUE(tool.wait_for("disturbed 1"));
+  tool.send(SIGINT);
+  const Ended ended = tool.end();
+  EXPECT_EQ(ended.code, 130) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("weir: interrupted; the figures are those of the runs that had ended\n"));
+  EXPECT_THAT(ended.out, AllOf(ContainsRegex("disturbed runs +0\n"), ContainsRegex("outputs identical +0 of 0\n")));
+  EXPECT_TRUE(std::filesystem::is_empty(path("")));
 }
 
 TEST_F(Chaos, SaysWhereNobodyMayBeKilled) {

@@ -108,6 +108,21 @@ TEST_F(Run, ComparesFiguresWhereNothingIsWritten) {
   EXPECT_THAT(ended.out, HasSubstr("outputs: no sink writes a file that could be compared"));
 }
 
+TEST_F(Run, ComparesWithThreadsWithoutWhatOnlyAProcessCanHave) {
+  const std::string file = path("report.json"), out = path("out.raw");
+  const Ended ended =
+      weir_command({"run", "--compare", "--repeat", "1", "--json", file,
+                    "count_source count=99 restart=on_failure ! busy us=1 sandbox=strict stall_timeout=2s ! "
+                    "raw_sink restart=on_failure delivery=at_least_once path=" + out});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  const std::string note = "as threads it ran without restart= of 'count_source0', sandbox= of 'busy0', "
+                           "stall_timeout= of 'busy0', restart= of 'raw_sink0': that takes a process";
+  EXPECT_THAT(ended.out, AllOf(HasSubstr("warning: " + note + "\n"), HasSubstr("wrote the same bytes")));
+  const json report = json::parse(content(file));
+  EXPECT_THAT(report["runs"][0]["warnings"], ElementsAre(note));
+  EXPECT_TRUE(report["runs"][1]["warnings"].empty());
+}
+
 TEST_F(Run, SaysInWhichModeAComparisonFailed) {
   EXPECT_THAT(failure_of({"run", "--compare", "wav_source path=" + path("missing.wav") + " ! null_sink"}),
               EndsWith("check path= (as thread, round 1)\n"));

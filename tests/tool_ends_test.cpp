@@ -16,6 +16,7 @@
 namespace weir::test {
 namespace {
 
+using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
@@ -101,6 +102,23 @@ TEST_F(Run, IsNotCompleteWhereARoundIsMissing) {
   EXPECT_THAT(ended.err, HasSubstr("weir: interrupted in round 1 of 3; its sources were ended"));
 }
 
+TEST_F(Run, EndsAtTheThirdInterruptThoughTheMainLaneDoesNotComeBack) {
+  Tool tool({"run", "--mode", "main", "count_source count=3 ! busy name=slow us=100000000 ! null_sink"},
+            Tool::On::terminal);
+  ASSERT_TRUE(tool.wait_for("0:00:0"));
+  tool.type("\x03");
+  ASSERT_TRUE(tool.wait_for("weir: finishing"));
+  tool.send(SIGINT);
+  ASSERT_TRUE(eventually([&] { return !signal_pending(tool.pid()); }));  // two at once would be one
+  tool.send(SIGINT);
+  const auto start = std::chrono::steady_clock::now();
+  const Ended ended = tool.end();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 10s * kSlowness);
+  EXPECT_EQ(ended.code, 130) << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("weir: interrupted three times; the program ends without a report, as the main lane "
+                                   "does not come back; it has 'count_source0', 'slow', 'null_sink0'"));
+}
+
 TEST_F(Run, DrainsOnSigtermToo) {
   Tool tool({"run", "--progress", "count_source ! busy us=200 ! null_sink"});
   ASSERT_TRUE(tool.wait_for(kThousands));
@@ -133,6 +151,17 @@ TEST_F(Run, LeavesAnAudioFileThatPlaysHoweverOftenItIsInterrupted) {
 }
 
 // --- Workers that die or hang.
+
+TEST_F(Run, SaysWhatItCanOfARunThatFailsBeforeAnythingWasDelivered) {
+  const Ended ended = weir_command({"run", "count_source count=9 ! busy name=slow us=500000 restart=on_failure "
+                                           "restart_budget=1 restart_backoff=1ms stall_timeout=1500us ! null_sink"});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("its poll had not come back for 1500 µs, its stall_timeout"));
+  EXPECT_THAT(ended.out,
+              AllOf(HasSubstr("warning: the worker of 'slow' was restarted 1 time, which is its restart_budget"),
+                    HasSubstr("restarted once: the worker of 'slow'; the last time for: its poll had not come back"),
+                    ContainsRegex("slow +failed +[0-9]+ +[0-9]+ +-\n")));
+}
 
 TEST_F(Run, NamesAWorkerThatWasKilledAndIsBackWithinASecond) {
   Tool tool({"run", "count_source ! busy name=victim us=100 ! null_sink"});

@@ -104,13 +104,13 @@ TEST_F(Files, OfTheStandardInputHaveOneReader) {
       ElementsAre(HasSubstr("'raw_source1' reads the standard input, and so does 'raw_source0'; give one")));
 }
 
-TEST_F(Files, ThatCannotBeUsedAreToldByACheckThatPasses) {
+TEST_F(Files, ThatCannotBeUsedNowAreToldByACheckWithAStatusOfItsOwn) {
   const std::string empty = write("empty.wav", "");
   const Ended ended = weir_command(
       {"check", "wav_source name=in path=" + path("no.wav") + " ! wav_sink path=" + path("no/x.wav") +
                     "\nwav_source path=" + empty + " ! spectrogram path=" + path("")});
-  EXPECT_EQ(ended.code, 0);
-  EXPECT_EQ(ended.out, "ok: 4 elements, 2 links\n");
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(ended.out, "would fail now: 4 elements, 2 links\n");
   EXPECT_THAT(ended.err,
               AllOf(HasSubstr("weir: pipeline text:1:20: now element 'in' would fail: can't open '" +
                               path("no.wav") + "': No such file or directory; check path="),

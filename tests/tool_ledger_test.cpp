@@ -10,6 +10,7 @@ namespace weir::test {
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -81,6 +82,13 @@ TEST_F(Run, TellsWhatALinkHasDroppedAndKeepsTheLength) {
       }
     EXPECT_THAT(run["warnings"], ElementsAre(AllOf(HasSubstr("busy0:snk:in"), HasSubstr("overflow=" + overflow))));
   }
+}
+
+TEST_F(Run, ShowsHowOftenALinkWasFullAndEmpty) {
+  const Ended ended = weir_command({"run", "count_source count=20000 ! busy us=5 queue=1 ! null_sink queue=1"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_THAT(ended.out, ContainsRegex("lost +was full +was empty\n"));
+  EXPECT_THAT(ended.out, ContainsRegex("bound by "));
 }
 
 TEST_F(Run, EndsWhereALinkIsToFailAndDoes) {

@@ -28,7 +28,8 @@ INSTANTIATE_TEST_SUITE_P(InEveryMode, Limits, testing::Values("thread", "process
 TEST_P(Limits, OfOpenFilesAreNamed) {
   for (const int limit : {4, 5, 6, 8, 12, 16}) {
     const Ended ended = run_with("-n " + std::to_string(limit), "count_source count=3 ! null_sink");
-    if (ended.code == 0) continue;  // threads need few
+    if (ended.code == 0) continue;    // threads need few
+    if (ended.code == 127) continue;  // the loader could not open weir's libraries
     EXPECT_EQ(ended.code, 1);
     EXPECT_EQ(messages_in(ended.err), 1) << ended.err;
     EXPECT_THAT(ended.err, HasSubstr("Too many open files; the limit of open files is " + std::to_string(limit) +

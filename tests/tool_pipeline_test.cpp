@@ -137,6 +137,12 @@ TEST(Pads, TakeOneSourceOnly) {
                   "source"));
 }
 
+TEST(Pads, ThatAreLinkedTwiceAreTheLaterOnesInTheText) {
+  EXPECT_THAT(problems("t_source name=a ! t_sink name=b a.out ! b.in"),
+              ElementsAre("pipeline text:1:41: sink pad 'in' of 'b' is linked already, at 1:19; a sink pad takes one "
+                          "source"));
+}
+
 TEST(Pads, ThatAreNotThereAreSaidWithWhatThereIs) {
   EXPECT_THAT(
       problems("t_source ! t_sink name=a   t_source name=s   s.uot ! t_sink   s. ! a.ni"),

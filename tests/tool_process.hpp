@@ -54,6 +54,14 @@ inline bool thread_named(pid_t pid, const std::string& name) {
   return false;
 }
 
+/// Whether a signal was sent to the process that no thread of it has taken yet.
+inline bool signal_pending(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("ShdPnd:")) return line.find_first_not_of("0\t", 7) != std::string::npos;
+  return false;
+}
+
 /// Whether the process has this file open.
 inline bool has_open(pid_t pid, const std::string& file) {
   std::error_code ignored;

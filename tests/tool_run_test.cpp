@@ -48,7 +48,7 @@ TEST_F(Run, ReportsWhatPeopleAskFor) {
         "time to first frame", "end after last frame", "CPU time", "process 3"})
     EXPECT_THAT(ended.out, HasSubstr("\n" + std::string(row) + " ")) << ended.out;
   EXPECT_THAT(ended.out,
-              ContainsRegex("busy0:src:out > null_sink0:snk:in +process ring +1,000 +1,000 +0 +0 +0 +0\n"));
+              ContainsRegex("busy0:src:out > null_sink0:snk:in +process ring +1,000 +1,000 +0 +0 +0 +0[ \n]"));
   EXPECT_THAT(ended.out, EndsWith("ledger balances: produced = delivered + dropped by policy + dropped + left + lost, "
                                   "on every link\n"));
 }

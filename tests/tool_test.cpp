@@ -56,7 +56,7 @@ TEST_F(Command, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(refusal({"run", "--compare", "--mode", "thread", "x"}),
             "weir: --compare runs threads and processes; leave --mode out\n");
   EXPECT_THAT(refusal({"run", "--memory", "much", "count_source ! null_sink"}),
-              HasSubstr("--memory: 'much' is no number of bytes; write one such as"));
+              HasSubstr("--memory much: 'much' is no number of bytes; write one such as"));
   EXPECT_THAT(refusal({"run", "--repeat", "0", "x"}), HasSubstr("--repeat"));
   for (const char* command : {"run", "check", "dot", "explain"})
     EXPECT_THAT(refusal({command}), HasSubstr("see weir " + std::string(command) + " --help"));

@@ -45,6 +45,9 @@ struct ElementType {
   std::vector<Parameter> parameters = {};
   /// What the parameters must be to one another: throws, with a message that says what to do. Null: anything goes.
   std::function<void(const Dict& parameters)> check = {};
+  /// Whether a worker with restart= can go on for one that has died: throws, as `check` does, where it can't with this
+  /// delivery. Null: it can, as far as is known before it runs.
+  std::function<void(const Dict& parameters, Delivery delivery)> check_restart = {};
   /// Makes one in the pipeline, from checked parameters in options.worker_argdict and with all its pads named.
   std::function<Element&(Pipeline&, ElementOptions)> make = {};
 };

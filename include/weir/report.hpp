@@ -105,6 +105,15 @@ struct Bottleneck {
   std::uint64_t waited = 0;           ///< times that it did itself
 };
 
+/// The queue that bound the throughput: its ends waited for each other again and again. A larger one would help.
+struct TightQueue {
+  std::string source;  ///< full names of the two pads
+  std::string sink;
+  std::size_t capacity = 0;
+  std::uint64_t full = 0;   ///< times that the producer's lane waited for room
+  std::uint64_t empty = 0;  ///< times that the consumer's lane waited for a frame
+};
+
 struct Report {
   bool completed = false;  ///< ran to the end of all streams, without error or stop
   double seconds = 0;                ///< from start() to the end
@@ -117,6 +126,7 @@ struct Report {
   std::vector<ElementReport> elements;
   std::vector<LaneReport> lanes;
   std::optional<Bottleneck> bottleneck;  ///< nothing where no lane stood out
+  std::optional<TightQueue> tight_queue; ///< nothing where a lane bound the run, or nothing did
   std::optional<StopReport> stop;    ///< nothing where the run came to its end unasked
   LatencyHistogram latency;          ///< source to sink; empty unless Options::measure_latency
   std::vector<std::string> warnings; ///< what could not be had (HugePages::attempt), and links that dropped frames

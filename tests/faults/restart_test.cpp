@@ -268,7 +268,9 @@ std::string refusal_of() {
 }
 
 TEST_F(Restarts, SayWhatAWorkerMayNotDo) {
-  EXPECT_THAT(refusal_of<Collector>(), testing::AllOf(HasSubstr("'odd'"), HasSubstr("trivially copyable")));
+  EXPECT_THAT(refusal_of<Collector>(),
+              testing::AllOf(HasSubstr("'odd'"), HasSubstr(": it keeps a state of type std::vector<int"),
+                             HasSubstr("trivially copyable")));
   EXPECT_THAT(refusal_of<Burster>(), testing::AllOf(HasSubstr("odd:src:out"), HasSubstr("queue_maxsize")));
 }
 

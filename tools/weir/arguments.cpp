@@ -24,6 +24,22 @@ constexpr const char* kRunFooter =
     "kills.\n"
     "\n";
 
+constexpr const char* kCheckFooter =
+    "It says what weir run with the same options would refuse before anything runs.\n"
+    "\n"
+    "Exit status:\n"
+    "    0  nothing is wrong; there may be warnings\n"
+    "    1  nothing is wrong with the pipeline, but now it would fail: a file is missing or can't be written\n"
+    "    2  wrong arguments, or something is wrong with the pipeline\n";
+
+constexpr const char* kChaosFooter =
+    "Exit status:\n"
+    "    0  what came out was the same in each run, and nothing was left behind\n"
+    "    1  a run failed, lost count of frames, did not end, or left something behind\n"
+    "    2  wrong arguments, or something is wrong with the pipeline\n"
+    "    3  an output differs from that of the undisturbed run\n"
+    "  130  interrupted by a Ctrl+C\n";
+
 class CommandLine {
  public:
   CommandLine() {
@@ -46,6 +62,7 @@ class CommandLine {
       else if (command != Command::bench && command != Command::doctor)
         add_pipeline(*app);
       if (command == Command::run) add_run_options(*app);
+      if (command == Command::check) add_check_options(*app);
       if (command == Command::explain) add_explain_options(*app);
       if (command == Command::chaos) add_chaos_options(*app);
       app->set_version_flag("--version", "weir " + version_text(), "prints the version");
@@ -101,6 +118,19 @@ class CommandLine {
     add_setting("max-spin-cpu", "PART", "part of a core, 0 to 1, that adaptive waits may spin in vain, all together");
     add_setting("main-cpu", "CPUS", "CPUs of the main lane's thread, such as 0,2-3");
     add_setting("main-realtime", "PRIORITY", "SCHED_FIFO priority of the main lane's thread, 1 to 99");
+    add_setting("memory", "BYTES",
+                "payload memory that each lane may lend, in bytes or with K, M, G (a quarter of the memory)");
+  }
+
+  void add_check_options(CLI::App& app) {
+    add_placement_options(app);
+    add_compare(app);
+    app.footer(kCheckFooter);
+  }
+
+  void add_compare(CLI::App& app) {
+    app.add_flag("--compare", arguments_.compare,
+                 "runs all workers as threads, then as processes, in turn; compares outputs and figures");
   }
 
   void add_explain_options(CLI::App& app) {
@@ -109,23 +139,27 @@ class CommandLine {
   }
 
   void add_chaos_options(CLI::App& app) {
-    app.add_option("--kills", arguments_.kills, "SIGKILLs to workers with restart= (100)")->type_name("N");
-    app.add_option("--stops", arguments_.stops, "SIGSTOPs, with a SIGCONT up to 20 ms later, to any worker (20)")
-        ->type_name("N");
-    app.add_option("--garbage", arguments_.garbage,
-                   "runs in which a worker's shared memory is written over; they have to end (0)")
-        ->type_name("N");
-    app.add_option("--seed", arguments_.seed, "what is done when and to whom is drawn from this number (1)")
-        ->type_name("S");
-    app.add_option("--seconds", arguments_.seconds, "no run begins later than that (0: no bound)")->type_name("T");
+    const auto add_number = [&](const char* name, auto& number, const char* type, const char* help) {
+      const auto refuse_negative = [](const std::string& word) {
+        return word.starts_with('-') ? "'" + word + "' is negative; it takes a number from 0 on" : std::string();
+      };
+      app.add_option(name, number, help)->type_name(type)->check(CLI::Validator(refuse_negative, "", "not negative"));
+    };
+    add_number("--kills", arguments_.kills, "N", "SIGKILLs to workers with restart= (100)");
+    add_number("--stops", arguments_.stops, "N", "SIGSTOPs, with a SIGCONT up to 20 ms later, to any worker (20)");
+    add_number("--garbage", arguments_.garbage, "N",
+               "runs in which a worker's shared memory is written over; they have to end (0)");
+    add_number("--seed", arguments_.seed, "S", "what is done when and to whom is drawn from this number (1)");
+    add_number("--seconds", arguments_.seconds, "T",
+               "a run that is under way then is stopped, and does not count (0: no bound, so the sources have to end)");
+    app.footer(kChaosFooter);
     app.add_flag("--progress", arguments_.progress, "a progress line, also where stderr is no terminal");
     app.add_flag("--no-progress", arguments_.no_progress, "no progress line");
   }
 
   void add_run_options(CLI::App& app) {
     add_placement_options(app);
-    app.add_flag("--compare", arguments_.compare,
-                 "runs all workers as threads, then as processes, in turn; compares outputs and figures");
+    add_compare(app);
     app.add_option("--repeat", arguments_.rounds, "how many rounds (1; with --compare 3)")
         ->type_name("N")
         ->check(CLI::Range(1, 10000));
@@ -133,10 +167,6 @@ class CommandLine {
                    "writes the report as JSON (docs/report.md); - is the standard output")
         ->type_name("FILE")
         ->transform(report_path);
-    app.add_option(
-           "--memory", arguments_.memory,
-           "payload memory that each lane may lend, in bytes or with K, M, G (a quarter of the memory)")
-        ->type_name("BYTES");
     app.add_flag("--progress", arguments_.progress, "a progress line, also where stderr is no terminal");
     app.add_flag("--no-progress", arguments_.no_progress, "no progress line");
     app.footer(std::string(kRunFooter) + kExitCodes);

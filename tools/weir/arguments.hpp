@@ -24,7 +24,8 @@ struct Arguments {
   Command command = Command::none;
   std::string pipeline;                ///< the text, or the name of a .toml file
   std::vector<std::string> overrides;  ///< of --set, in their order
-  /// Of --threads and so on, which are settings of the pipeline: the option's name without dashes, and its value.
+  /// Of --threads, --memory and so on, which are settings of the pipeline: the option's name without dashes, and its
+  /// value.
   std::vector<std::pair<std::string, std::string>> settings;
   std::string element;                 ///< of inspect; empty: all
   // Of run:
@@ -32,7 +33,6 @@ struct Arguments {
   bool compare = false;
   int rounds = 0;  ///< 0: not said
   std::string json;  ///< of explain as well
-  std::string memory;
   bool progress = false;
   bool no_progress = false;
   // Of chaos:

@@ -89,6 +89,17 @@ Options options_of(const Description& description) {
   return options;
 }
 
+Explanation plan_of(const Description& description, Mode mode) {
+  const std::unique_ptr<Pipeline> pipeline = build_pipeline(description);
+  Options options = options_of(description);
+  options.mode = mode;
+  try {
+    return Parallelize(*pipeline, std::move(options)).explain();
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
 std::string join_words(const std::vector<std::string>& words) {
   if (words.size() == 1) return words.front();
   std::string text;

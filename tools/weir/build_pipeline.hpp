@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <weir/explain.hpp>
 #include <weir/parallelize.hpp>
 #include <weir/pipeline.hpp>
 
@@ -20,6 +21,11 @@ std::unique_ptr<Pipeline> build_pipeline(const Description& description);
 
 /// What the pipeline's own settings say. Throws PipelineProblems.
 Options options_of(const Description& description);
+
+/// The plan that a run would follow where workers run in this mode whose element does not say. Throws PipelineProblems,
+/// and UsageError where the plan refuses what is asked for: settings that exclude each other, a CPU that is not there.
+/// Nothing runs.
+Explanation plan_of(const Description& description, Mode mode);
 
 /// Reads the text or the TOML file and applies the --set values in their order. Throws DescriptionError.
 Description read_description(const std::string& text_or_file, const std::vector<std::string>& overrides = {});

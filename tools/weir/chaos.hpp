@@ -14,7 +14,7 @@ namespace weir::tool {
 struct ChaosSettings {
   Disturbances wanted = {};
   std::uint64_t seed = 1;
-  double seconds = 0;  ///< no run begins later than that; 0: no bound
+  double seconds = 0;  ///< a run that is under way then is stopped, and none begins; 0: no bound
   RunSettings run = {};
 };
 

@@ -96,7 +96,7 @@ std::vector<WorkerProcess> worker_processes() {
 }
 
 Disturber::Disturber(std::uint64_t seed, Disturbances wanted, std::vector<std::string> mortal)
-    : random_(seed), wanted_(wanted), mortal_(std::move(mortal)), thread_([this] { disturb(); }) {}
+    : draws_(seed), wanted_(wanted), mortal_(std::move(mortal)), thread_([this] { disturb(); }) {}
 
 void Disturber::finish() {
   finished_ = true;
@@ -111,25 +111,26 @@ bool Disturber::sleep(double seconds) {
 }
 
 void Disturber::disturb() {
-  std::exponential_distribution<double> pause(1 / 0.003);
-  while (sleep(pause(random_))) {
+  while (true) {
+    const Draw draw = draws_.next();
+    if (!sleep(draw.pause)) return;
     const Disturbances left{wanted_.kills - done_.kills, wanted_.stops - done_.stops, wanted_.garbage - done_.garbage};
     if (left.all() == 0) return;
-    const std::uint64_t kind = random_() % left.all();
+    const std::uint64_t what = draw.what % left.all();
     const std::vector<WorkerProcess> workers = worker_processes();
-    const WorkerProcess* worker = choose(workers, kind < left.kills);
+    const WorkerProcess* worker = choose(workers, draw.whom, what < left.kills);
     if (!worker) continue;
-    if (kind < left.kills) kill(*worker);
-    else if (kind < left.kills + left.stops) stop(*worker);
-    else scribble(*worker);
+    if (what < left.kills) kill(*worker);
+    else if (what < left.kills + left.stops) stop(*worker, draw.stopped);
+    else scribble(*worker, draw.garbage);
   }
 }
 
-const WorkerProcess* Disturber::choose(const std::vector<WorkerProcess>& workers, bool mortal_only) {
+const WorkerProcess* Disturber::choose(const std::vector<WorkerProcess>& workers, std::uint64_t drawn,
+                                       bool mortal_only) const {
   std::vector<const WorkerProcess*> candidates;
   for (const WorkerProcess& worker : workers)
     if (!mortal_only || std::ranges::find(mortal_, worker.element) != mortal_.end()) candidates.push_back(&worker);
-  const std::uint64_t drawn = random_();
   return candidates.empty() ? nullptr : candidates[drawn % candidates.size()];
 }
 
@@ -145,8 +146,7 @@ void Disturber::kill(const WorkerProcess& worker) {
   detected_.push_back(elapsed.seconds());
 }
 
-void Disturber::stop(const WorkerProcess& worker) {
-  const double seconds = std::uniform_real_distribution<double>(0, 0.02)(random_);
+void Disturber::stop(const WorkerProcess& worker, double seconds) {
   const Handle process(worker.pid);
   if (!process.is_ours() || !process.send(SIGSTOP)) return;
   sleep(seconds);
@@ -154,15 +154,16 @@ void Disturber::stop(const WorkerProcess& worker) {
   ++done_.stops;
 }
 
-void Disturber::scribble(const WorkerProcess& worker) {
+void Disturber::scribble(const WorkerProcess& worker, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
   const Handle process(worker.pid);
   const std::vector<Range> memory = shared_memory_of(worker.pid);
   if (memory.empty() || !process.is_ours()) return;
   for (int n = 0; n < 20; ++n) {
-    const Range& range = memory[random_() % memory.size()];
-    const std::size_t offset = random_() % 2 == 0 ? 0 : random_() % range.bytes / 8 * 8;
-    std::vector<std::uint64_t> garbage(std::min<std::size_t>(1 + random_() % 64, (range.bytes - offset) / 8));
-    for (std::uint64_t& word : garbage) word = random_() % 2 == 0 ? random_() : random_() % 3 - 1;
+    const Range& range = memory[random() % memory.size()];
+    const std::size_t offset = random() % 2 == 0 ? 0 : random() % range.bytes / 8 * 8;
+    std::vector<std::uint64_t> garbage(std::min<std::size_t>(1 + random() % 64, (range.bytes - offset) / 8));
+    for (std::uint64_t& word : garbage) word = random() % 2 == 0 ? random() : random() % 3 - 1;
     const iovec from{garbage.data(), garbage.size() * 8};
     const iovec to{reinterpret_cast<void*>(range.begin + offset), garbage.size() * 8};  // NOLINT: in another process
     if (::process_vm_writev(worker.pid, &from, 1, &to, 1, 0) < 0) return;

@@ -5,12 +5,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <sys/types.h>
+
+#include "tools/weir/draws.hpp"
 
 namespace weir::tool {
 
@@ -51,12 +52,13 @@ class Disturber {
  private:
   void disturb();
   bool sleep(double seconds);
-  [[nodiscard]] const WorkerProcess* choose(const std::vector<WorkerProcess>& workers, bool mortal_only);
+  [[nodiscard]] const WorkerProcess* choose(const std::vector<WorkerProcess>& workers, std::uint64_t drawn,
+                                            bool mortal_only) const;
   void kill(const WorkerProcess& worker);
-  void stop(const WorkerProcess& worker);
-  void scribble(const WorkerProcess& worker);
+  void stop(const WorkerProcess& worker, double seconds);
+  void scribble(const WorkerProcess& worker, std::uint64_t seed);
 
-  std::mt19937_64 random_;
+  Draws draws_;
   Disturbances wanted_, done_;
   std::vector<std::string> mortal_;
   std::vector<double> detected_;

@@ -22,6 +22,10 @@ std::string shown(const Where& where) {
   return std::to_string(where.line) + ":" + std::to_string(where.column);
 }
 
+bool comes_before(const Where& a, const Where& b) {
+  return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+}
+
 class GraphMaker {
  public:
   GraphMaker(const Description& description, std::vector<DescriptionError>& problems)
@@ -112,10 +116,12 @@ class GraphMaker {
     linked_sources_[edge.from].push_back(edge.source_pad);
     if (edge.sink_pad.empty()) return false;
     const auto [holder, free] = taken_.emplace(std::pair(edge.to, edge.sink_pad), link.sink.where);
-    if (!free) {
-      problems_.emplace_back(link.sink.where, "sink pad " + shown_text(edge.sink_pad) + " of " +
-                                                  shown_text(node.element->name) + " is linked already, at " +
-                                                  shown(holder->second) + "; a sink pad takes one source");
+    if (!free) {  // pads that are named come first here; the one too many is the later one in the text
+      const auto [first, second] =
+          std::minmax(holder->second, link.sink.where, comes_before);
+      problems_.emplace_back(second, "sink pad " + shown_text(edge.sink_pad) + " of " +
+                                         shown_text(node.element->name) + " is linked already, at " + shown(first) +
+                                         "; a sink pad takes one source");
     }
     return free;
   }

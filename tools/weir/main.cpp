@@ -51,6 +51,10 @@ std::optional<Mode> asked_mode(const Arguments& arguments) {
   return mode;
 }
 
+Mode mode_of(const Arguments& arguments, const Description& description) {
+  return asked_mode(arguments).value_or(options_of(description).mode.value_or(Mode::process));
+}
+
 bool shows_progress(const Arguments& arguments) {
   if (arguments.progress && arguments.no_progress)
     throw UsageError("choose one of --progress and --no-progress");
@@ -58,19 +62,21 @@ bool shows_progress(const Arguments& arguments) {
 }
 
 SessionOptions session_options(const Arguments& arguments, const Description& description) {
-  const auto mode = asked_mode(arguments);
-  if (arguments.compare && mode) throw UsageError("--compare runs threads and processes; leave --mode out");
+  if (arguments.compare && asked_mode(arguments))
+    throw UsageError("--compare runs threads and processes; leave --mode out");
   SessionOptions options;
-  options.mode = mode.value_or(options_of(description).mode.value_or(Mode::process));
+  options.mode = mode_of(arguments, description);
   options.compare = arguments.compare;
   options.rounds = arguments.rounds > 0 ? arguments.rounds : arguments.compare ? 3 : 1;
-  try {
-    options.run.memory = arguments.memory.empty() ? 0 : bytes_from(arguments.memory);
-  } catch (const ParameterError& error) {
-    throw UsageError(std::string("--memory: ") + error.what());
-  }
   options.run.show_progress = shows_progress(arguments);
   return options;
+}
+
+Session session_of(const Arguments& arguments) {
+  const Description description = described(arguments);
+  return {.pipeline = arguments.pipeline,
+          .options = session_options(arguments, description),
+          .description = description};
 }
 
 /// The report goes where the data does not.
@@ -84,14 +90,11 @@ ExitCode report(const Session& session, const std::string& json) {
 }
 
 ExitCode run_command(const Arguments& arguments) {
-  const Description description = described(arguments);
-  Session session{.pipeline = arguments.pipeline,
-                  .options = session_options(arguments, description),
-                  .description = description};
+  Session session = session_of(arguments);
   if (arguments.json == "-" && writes_stdout(session.description))
     throw UsageError(
         "--json - and a sink with path=- both write to the standard output; give one of them a file");
-  check_report_file(arguments.json, arguments.pipeline, description);
+  check_report_file(arguments.json, arguments.pipeline, session.description);
   check_report_path(arguments.json);
   run(session);
   const ExitCode code = report(session, arguments.json);
@@ -103,23 +106,15 @@ ExitCode run_command(const Arguments& arguments) {
   return code;
 }
 
-/// Of queues that can be seen to be too small. What a mode rules out is told when it is asked for.
-std::vector<std::string> warnings_of(Pipeline& pipeline, const Description& description) {
-  try {
-    return Parallelize(pipeline, options_of(description)).explain().warnings;
-  } catch (const Error&) {
-    return {};
-  }
-}
-
 ExitCode check_command(const Arguments& arguments) {
-  const Description description = read_description(arguments.pipeline, arguments.overrides);
-  const std::unique_ptr<Pipeline> pipeline = build_pipeline(description);
-  say(find_unusable_files(description), arguments.pipeline);
-  for (const std::string& warning : warnings_of(*pipeline, description)) say("warning: " + warning);
-  return print("ok: " + counted(description.elements.size(), "element") + ", " +
-                   counted(description.links.size(), "link") + "\n",
-               kOk);
+  const Session session = session_of(arguments);
+  for (const std::string& warning : check(session)) say("warning: " + warning);
+  const std::vector<DescriptionError> unusable = find_unusable_files(session.description);
+  say(unusable, arguments.pipeline);
+  const std::string size = counted(session.description.elements.size(), "element") + ", " +
+                           counted(session.description.links.size(), "link");
+  if (unusable.empty()) return print("ok: " + size + "\n", kOk);
+  return print("would fail now: " + size + "\n", kFailed);
 }
 
 ExitCode dot_command(const Arguments& arguments) {
@@ -128,10 +123,7 @@ ExitCode dot_command(const Arguments& arguments) {
 
 ExitCode explain_command(const Arguments& arguments) {
   const Description description = described(arguments);
-  const std::unique_ptr<Pipeline> pipeline = build_pipeline(description);
-  Options options = options_of(description);
-  options.mode = asked_mode(arguments).value_or(options.mode.value_or(Mode::process));
-  const Explanation explanation = Parallelize(*pipeline, std::move(options)).explain();
+  const Explanation explanation = plan_of(description, mode_of(arguments, description));
   return print(arguments.json.empty() ? to_text(explanation) : to_json(explanation, arguments.pipeline), kOk);
 }
 

@@ -14,6 +14,7 @@
 
 #include "tools/weir/description.hpp"
 #include "tools/weir/description_parts.hpp"
+#include "tools/weir/suggest.hpp"
 #include "tools/weir/toml_outline.hpp"
 
 namespace weir::tool {
@@ -176,6 +177,10 @@ class TomlReader {
   [[nodiscard]] const toml::node& required(const toml::table& table, std::string_view key,
                                            const std::string& example) const {
     if (const toml::node* node = table.get(key)) return *node;
+    for (const auto& [given, node] : table)
+      if (given != "from" && given != "to" && is_slip(given.str(), {std::string(key)}))
+        throw DescriptionError(where(given), shown_text(key) + " is missing; is it what " + shown_text(given.str()) +
+                                                 " should be? Write " + example);
     throw DescriptionError(where(table), shown_text(key) + " is missing; write " + example);
   }
 

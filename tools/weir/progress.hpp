@@ -23,10 +23,10 @@ class Progress {
   void draw(std::uint64_t frames);
   /// A line that stays.
   void say_above(const std::string& message);
-
- private:
+  /// Until it is drawn again.
   void clear();
 
+ private:
   bool shown_;
   std::string label_;
   std::chrono::steady_clock::time_point start_;

@@ -48,6 +48,15 @@ ordered_json bottleneck_json(const std::optional<Bottleneck>& bottleneck) {
           {"waited", bottleneck->waited}};
 }
 
+ordered_json tight_queue_json(const std::optional<TightQueue>& queue) {
+  if (!queue) return nullptr;
+  return {{"source", queue->source},
+          {"sink", queue->sink},
+          {"capacity", queue->capacity},
+          {"full", queue->full},
+          {"empty", queue->empty}};
+}
+
 ordered_json restarts_json(const std::vector<RestartReport>& restarts) {
   ordered_json json = ordered_json::array();
   for (const RestartReport& restart : restarts)
@@ -111,6 +120,7 @@ ordered_json run_json(const RunRecord& record, const std::unordered_map<std::str
   json["latency_count"] = report.latency.count();
   json["balances"] = report.balances();
   json["bottleneck"] = bottleneck_json(report.bottleneck);
+  json["tight_queue"] = tight_queue_json(report.tight_queue);
   json["warnings"] = report.warnings;
   json["stop"] = stop_json(report.stop);
   for (const char* list : {"links", "elements", "lanes"}) json[list] = ordered_json::array();

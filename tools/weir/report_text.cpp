@@ -46,19 +46,24 @@ std::string lanes_table(const Report& report) {
 }
 
 std::string ledger_table(const Report& report) {
-  Table table({{"link"},
-               {"by"},
-               {"produced", Align::right},
-               {"delivered", Align::right},
-               {"by policy", Align::right},
-               {"dropped", Align::right},
-               {"left", Align::right},
-               {"lost", Align::right}});
-  for (const LinkReport& link : report.links)
-    table.add({link.source + " > " + link.sink, link.kind, with_commas(link.produced),
-               with_commas(link.delivered),
-               with_commas(link.dropped_by_policy), with_commas(link.dropped), with_commas(link.left),
-               with_commas(link.lost) + (link.balances() ? "" : " !")});
+  const bool waits = std::ranges::any_of(report.links, [](auto& link) { return link.full != 0 || link.empty != 0; });
+  const auto or_dash = [](std::uint64_t number) { return number == 0 ? "-" : with_commas(number); };
+  std::vector<Column> columns{{"link"}, {"by"}};
+  for (const char* count : {"produced", "delivered", "by policy", "dropped", "left", "lost"})
+    columns.push_back({count, Align::right});
+  for (const char* wait : {"was full", "was empty"})
+    if (waits) columns.push_back({wait, Align::right});
+  Table table(columns);
+  for (const LinkReport& link : report.links) {
+    std::vector<std::string> row{link.source + " > " + link.sink, link.kind};
+    for (const std::uint64_t count :
+         {link.produced, link.delivered, link.dropped_by_policy, link.dropped, link.left, link.lost})
+      row.push_back(with_commas(count));
+    if (!link.balances()) row.back() += " !";
+    for (const std::uint64_t wait : {link.full, link.empty})
+      if (waits) row.push_back(or_dash(wait));
+    table.add(std::move(row));
+  }
   return table.text();
 }
 
@@ -89,8 +94,14 @@ std::string dead_letters_lines(const Report& report) {
   return text;
 }
 
-/// One line, or nothing where no lane stood out.
+/// One line, or nothing where neither a lane nor a queue stood out.
 std::string bottleneck_line(const Report& report) {
+  if (report.tight_queue) {
+    const TightQueue& queue = *report.tight_queue;
+    return fmt::format("bound by the queue {} > {} of {}: a larger one would help; it was full {}, empty {}\n",
+                       queue.source, queue.sink, counted(queue.capacity, "frame"), counted(queue.full, "time"),
+                       counted(queue.empty, "time"));
+  }
   if (!report.bottleneck) return {};
   const Bottleneck& bottleneck = *report.bottleneck;
   return fmt::format("bound by {} (lane {}): others waited for it {}, it waited {}\n",
@@ -113,14 +124,48 @@ std::string headline(const RunRecord& record) {
   return text;
 }
 
+std::string warnings_text(const std::vector<std::string>& warnings) {
+  std::string text;
+  for (const std::string& warning : warnings) text += "warning: " + warning + "\n";
+  return text;
+}
+
 std::string single_report(const RunRecord& record) {
   const Report& report = *record.report;
   Table table({{""}, {"", Align::right}});
   for (const Measure& measure : measures()) table.add({measure.label, shown(measure, measure.of(report))});
-  std::string warnings;
-  for (const std::string& warning : report.warnings) warnings += "warning: " + warning + "\n";
-  return headline(record) + "\n" + warnings + dead_letters_lines(report) + "\n" + table.text() + "\n" +
+  return headline(record) + "\n" + warnings_text(report.warnings) + dead_letters_lines(report) + "\n" + table.text() +
+         "\n" +
          lanes_table(report) + bottleneck_line(report) + stop_table(report) + "\n" + ledger_table(report);
+}
+
+/// One line for each element of which something died.
+std::string restarts_lines(const Report& report) {
+  std::string text;
+  for (const ElementReport& element : report.elements) {
+    if (element.restarts.empty()) continue;
+    const RestartReport& last = element.restarts.back();
+    const std::string how = !last.error.empty()  ? last.error
+                            : last.signal != 0 ? "signal " + std::to_string(last.signal)
+                                               : "exit status " + std::to_string(last.exit_status);
+    text += fmt::format("restarted {}: the worker of '{}'; the last time for: {}\n",
+                        times(element.restarts.size()), element.name, how);
+  }
+  return text;
+}
+
+/// Whether a stop did more than to end what had nothing to do.
+bool says_something(const ElementStop& stop) {
+  const bool left = stop.ending == Ending::ended || stop.ending == Ending::stopped || stop.ending == Ending::failed;
+  return !left || stop.drained != 0 || stop.discarded != 0 || !stop.where.empty();
+}
+
+/// Of a run that failed before a sink had anything. Empty where its error says it all.
+std::string failure_report(const Report& report) {
+  std::string text = warnings_text(report.warnings) + dead_letters_lines(report) + restarts_lines(report);
+  if (!text.empty() || (report.stop && std::ranges::any_of(report.stop->elements, says_something)))
+    text += stop_table(report);
+  return text;
 }
 
 std::string outputs_text(const Session& session) {
@@ -153,8 +198,18 @@ std::string table_of_modes(const Session& session) {
   return table.text();
 }
 
+/// Each once, however many runs have it.
+std::vector<std::string> warnings_of(const Session& session) {
+  std::vector<std::string> all;
+  for (const RunRecord& record : session.runs)
+    if (record.report)
+      for (const std::string& warning : record.report->warnings)
+        if (std::ranges::find(all, warning) == all.end()) all.push_back(warning);
+  return all;
+}
+
 std::string several_report(const Session& session) {
-  std::string text = table_of_modes(session);
+  std::string text = warnings_text(warnings_of(session)) + table_of_modes(session);
   const bool compare = session.options.compare;
   const int rounds = session.runs.empty() ? 0 : session.runs.back().round;
   text += fmt::format("median (min…max) of {}{}\n\n", counted(static_cast<std::uint64_t>(rounds), "round"),
@@ -198,7 +253,12 @@ void add_interruption(const Session& session, Interruption interruption, std::ve
 std::string to_report(const Session& session) {
   const bool any_frames = std::ranges::any_of(
       session.runs, [](const RunRecord& record) { return record.report && record.report->frames > 0; });
-  if (!any_frames && session.exit_code() == kFailed) return {};  // the error says it all
+  if (!any_frames && session.exit_code() == kFailed) {
+    std::string text;
+    for (const RunRecord& record : session.runs)
+      if (record.report) text += failure_report(*record.report);
+    return text;
+  }
   if (session.options.compare || session.options.rounds > 1) return several_report(session);
   return single_report(session.runs.front()) + ledger_verdict(session) + "\n";
 }

@@ -13,7 +13,8 @@
 namespace weir::tool {
 
 struct RunSettings {
-  std::uint64_t memory = 0;  ///< payload bytes that each lane may lend; 0: the library's choice
+  double seconds = 0;         ///< it is stopped if it takes longer; 0: no bound
+  bool stop_at_once = false;  ///< the first Ctrl+C stops it, so that no output looks whole
   bool show_progress = false;
 };
 
@@ -31,6 +32,7 @@ struct RunRecord {
   std::optional<Report> report = {};     ///< none if the run could not start
   std::vector<std::string> errors = {};  ///< as they are told to people
   Interruption interruption = Interruption::none;
+  bool out_of_time = false;  ///< it was stopped, as it took longer than it may
 
   /// It ran to the end of all streams, and the user had nothing against it.
   [[nodiscard]] bool ok() const noexcept { return errors.empty() && interruption == Interruption::none; }
@@ -38,7 +40,8 @@ struct RunRecord {
   [[nodiscard]] bool has_abandoned_thread() const noexcept;
 };
 
-/// Builds the pipeline and runs it. Throws PipelineProblems; all else is in the record.
+/// Builds the pipeline and runs it. Throws PipelineProblems; all else is in the record. Where the run does not end by
+/// the user's third signal, as what is on the main lane can't be killed, it ends the program with kStopped.
 RunRecord run_once(const Description& description, const RunSettings& settings, Mode mode, int round,
                    const std::string& label);
 

@@ -3,20 +3,25 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <utility>
 
 #include "tools/weir/build_pipeline.hpp"
+#include "tools/weir/process_settings.hpp"
 #include "tools/weir/user_signals.hpp"
 
 namespace weir::tool {
 namespace {
 
-/// Without mode= where it puts a worker elsewhere; what the user keeps on the main lane stays there.
-Description without_modes(Description description) {
+/// What runs in this mode. For a comparison mode= is set aside where it puts a worker elsewhere: what the user keeps on
+/// the main lane stays there. So is what only a process can have, where threads run.
+Description as_run_in(Mode mode, const Session& session) {
+  Description description = session.description;
+  if (!session.options.compare) return description;
   for (ElementDescription& element : description.elements)
     std::erase_if(element.settings, [](const Setting& setting) {
       return setting.name == "mode" && setting.text != to_string(Mode::main);
     });
-  return description;
+  return mode == Mode::process ? description : without_process_settings(std::move(description));
 }
 
 std::string label_of(const SessionOptions& options, Mode mode, int round) {
@@ -39,6 +44,14 @@ bool run_in(Mode mode, int round, const Description& description, Session& sessi
   return session.runs.back().ok();
 }
 
+/// In the report of the last run, which was one of threads.
+void note_what_was_set_aside(Session& session) {
+  const std::string settings = process_settings_of(session.description);
+  RunRecord& record = session.runs.back();
+  if (!settings.empty() && record.report)
+    record.report->warnings.push_back("as threads it ran without " + settings + ": that takes a process");
+}
+
 void run_rounds(Session& session) {
   for (int round = 1; round <= session.options.rounds; ++round)
     if (!run_in(session.options.mode, round, session.description, session)) return;
@@ -46,11 +59,13 @@ void run_rounds(Session& session) {
 }
 
 void run_comparison(Session& session) {
-  const Description description = without_modes(session.description);
-  const TwinOutputs twins(description);
+  const Description threads = as_run_in(Mode::thread, session), processes = as_run_in(Mode::process, session);
+  const TwinOutputs twins(processes);
   for (int round = 1; round <= session.options.rounds; ++round) {
-    if (!run_in(Mode::thread, round, twins.redirected(description), session)) return;
-    if (!run_in(Mode::process, round, description, session)) return;
+    const bool ok = run_in(Mode::thread, round, twins.redirected(threads), session);
+    note_what_was_set_aside(session);
+    if (!ok) return;
+    if (!run_in(Mode::process, round, processes, session)) return;
     compare_outputs(session, twins);
   }
   session.complete = true;
@@ -69,10 +84,17 @@ std::optional<double> rate(const Report& report, std::uint64_t count) {
 
 }  // namespace
 
+std::vector<std::string> check(const Session& session) {
+  if (session.options.compare || session.options.rounds > 1) refuse_standard_streams(session.description);
+  std::vector<std::string> warnings;
+  for (const Mode mode : modes_of(session.options))
+    for (const std::string& warning : plan_of(as_run_in(mode, session), mode).warnings)
+      if (std::ranges::find(warnings, warning) == warnings.end()) warnings.push_back(warning);
+  return warnings;
+}
+
 void run(Session& session) {
-  (void)build_pipeline(session.description);  // finds what is wrong before anything happens
-  const bool several = session.options.compare || session.options.rounds > 1;
-  if (several) refuse_standard_streams(session.description);
+  (void)check(session);
   const UserSignals signals;
   try {
     if (session.options.compare)

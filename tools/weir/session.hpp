@@ -35,8 +35,12 @@ struct Session {
   [[nodiscard]] const char* status() const noexcept;
 };
 
-/// Runs it all, until something fails or the user interrupts. Throws PipelineProblems and DescriptionError
-/// before the first run.
+/// Says what would be refused before the first run: throws PipelineProblems, DescriptionError and UsageError. Returns
+/// warnings, such as queues that can be seen to be too small.
+std::vector<std::string> check(const Session& session);
+
+/// Runs it all, until something fails or the user interrupts. Throws what check() does, before the
+/// first run.
 void run(Session& session);
 
 /// One quantity of a run, as reports show it.

@@ -66,6 +66,8 @@ std::string listed(const std::vector<std::string>& names) {
   return text.empty() ? "none" : text;
 }
 
+bool is_slip(std::string_view wrong, const std::vector<std::string>& known) { return !near(wrong, known).empty(); }
+
 std::string suggestion(std::string_view wrong, const std::vector<std::string>& known) {
   constexpr std::size_t kMost = 3;
   const std::vector<std::string> names = near(wrong, known);

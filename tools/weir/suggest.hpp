@@ -11,6 +11,9 @@ namespace weir::tool {
 /// high", or "there are none".
 std::string suggestion(std::string_view wrong, const std::vector<std::string>& known);
 
+/// Whether one of them is a slip or two away.
+bool is_slip(std::string_view wrong, const std::vector<std::string>& known);
+
 /// "low, high", or "none".
 std::string listed(const std::vector<std::string>& names);
 

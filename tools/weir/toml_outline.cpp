@@ -4,12 +4,18 @@
 #include <algorithm>
 
 #include "tools/weir/description_parts.hpp"
+#include "tools/weir/suggest.hpp"
 
 namespace weir::tool {
 namespace {
 
 /// chain = [["a", "b"]] and element = [{...}] need two.
 constexpr std::size_t kMaxDepth = 8;
+
+std::string advice_for(std::string_view table) {
+  const std::vector<std::string> known{"pipeline", "element", "link"};
+  return is_slip(table, known) ? suggestion(table, known) : "write [pipeline], [[element]] or [[link]]";
+}
 
 class Outline {
  public:
@@ -96,7 +102,7 @@ class Outline {
     if (pos_ < text_.size() && text_[pos_] == '.') {
       fail(begin, "a table with a dotted name means nothing here; write [[element]] or [[link]]");
     } else if (name != "element" && name != "link" && name != "pipeline") {
-      fail(begin, "the table " + shown_text(name) + " means nothing here; write [pipeline], [[element]] or [[link]]");
+      fail(begin, "the table " + shown_text(name) + " means nothing here; " + advice_for(name));
     } else if (is_array && name == "pipeline") {
       fail(begin, "there is one pipeline; write [pipeline]");
     } else if (!is_array && name != "pipeline") {
