@@ -108,6 +108,9 @@ class TomlReader {
       throw DescriptionError(where(node), "'pipeline' is no table; write [pipeline] and its settings in lines below");
     NumberSpelling spelling(text_);
     description_.settings = read_settings(*node.as_table(), {}, spelling);
+    for (const Setting& setting : description_.settings)
+      if (setting.name == "type" || setting.name == "name")
+        throw DescriptionError(setting.where, shown_text(setting.name) + " is an element's; write it below [[element]]");
   }
 
   void read_elements(const toml::node* node) {

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 UsedFile used_file(const ElementDescription& element, const Parameter& parameter) {
   UsedFile file{.element = element.name,
                 .parameter = parameter.name,
-                .path = parameter.fallback ? to_string(*parameter.fallback) : "",
+                .path = parameter.fallback ? weir::to_string(*parameter.fallback) : "",
                 .use = parameter.path,
                 .where = element.where};
   const auto setting = std::ranges::find(element.settings, parameter.name, &Setting::name);
