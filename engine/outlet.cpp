@@ -57,12 +57,12 @@ void Outlet::follow_up() noexcept {
 
 // What may throw comes first, so that a frame is put on all links or on none.
 void Outlet::put_any(Frame&& frame) {
-  if (eos_put_) throw_after_eos();
-  if (closed_) {  // after sub_process_shutdown: nobody will read it
+  if (closed_) {  // after sub_process_shutdown: nobody will read it, an EOS frame that comes again included
     for (Link& link : links_) link.counters->dropped.store(++link.dropped, std::memory_order_relaxed);
     frame = Frame();
     return;
   }
+  if (eos_put_) throw_after_eos();
   if (any_overflow_)
     for (const Link& link : links_)
       if (link.overflow && !link.gone()) link.overflow->refuse_full(FrameAccess::descriptor(frame));

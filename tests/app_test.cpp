@@ -190,6 +190,9 @@ TEST_P(AppBothEnds, AStopReturnsWhereTheSinkIsFullAndTheSourceWaits) {
   Through host(GetParam(), 2);
   host.parallelize.start();
   Frame frame = number(0);
+  EXPECT_TRUE(host.source->push_for(frame, 30s));
+  EXPECT_TRUE(host.sink->pop_for(30s)) << "from now on they fill in no time";
+  frame = number(0);
   for (std::int64_t i = 0; host.source->push_for(frame, 100ms);) frame = number(++i);
   EXPECT_TRUE(host.parallelize.stop(10s));
   host.parallelize.wait();

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <unistd.h>
@@ -155,6 +157,17 @@ class ProcessingTransformElement : public ParallelizeTransformElement {
 };
 WEIR_WORKER(ProcessingTransformElement);
 
+/// Its worker is slower at first than the element waits for it, so that what comes back lags behind what goes there.
+class LateTransformElement : public ProcessingTransformElement {
+ public:
+  using ProcessingTransformElement::ProcessingTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (!std::exchange(ctx.state<bool>(false), true)) std::this_thread::sleep_for(250ms);
+    ProcessingTransformElement::sub_process_internal(ctx);
+  }
+};
+WEIR_WORKER(LateTransformElement);
+
 /// As in the tutorial, it shuts its worker down before it hands it the last frame.
 class LoggingSinkElement : public ParallelizeSinkElement {
  public:
@@ -200,11 +213,11 @@ struct Placement {
 };
 class TutorialPipeline : public LeavesNothing, public testing::WithParamInterface<Placement> {
  protected:
-  template <class Sink>
+  template <class Sink, class Transform = ProcessingTransformElement>
   void run(std::vector<std::int64_t>& squares, std::vector<std::int64_t>& logged) {
     Pipeline pipeline;
     auto& source = pipeline.emplace<NumberSourceElement>({.name = "source", .source_pads = {"numbers"}});
-    auto& transform = pipeline.emplace<ProcessingTransformElement>(
+    auto& transform = pipeline.emplace<Transform>(
         {.name = "transform", .sink_pads = {"input"}, .source_pads = {"output"}, .mode = GetParam().transform});
     auto& sink = pipeline.emplace<Sink>({.name = "sink", .sink_pads = {"result"}, .mode = GetParam().sink});
     pipeline.link(source.src("numbers"), transform.snk("input"));
@@ -239,6 +252,13 @@ TEST_P(TutorialPipeline, LogsTheSquares) {
 TEST_P(TutorialPipeline, LogsEverySquareWhereTheSinkHandsOverBeforeItShutsDown) {
   std::vector<std::int64_t> squares, logged;
   run<GracefulSinkElement>(squares, logged);
+  EXPECT_THAT(squares, SizeIs(10));
+  EXPECT_THAT(logged, ElementsAre(1, 4, 9, 16, 25, 36, 49, 64, 81, 100));
+}
+
+TEST_P(TutorialPipeline, LogsEverySquareWhereTheWorkerIsLate) {
+  std::vector<std::int64_t> squares, logged;
+  run<GracefulSinkElement, LateTransformElement>(squares, logged);
   EXPECT_THAT(squares, SizeIs(10));
   EXPECT_THAT(logged, ElementsAre(1, 4, 9, 16, 25, 36, 49, 64, 81, 100));
 }
