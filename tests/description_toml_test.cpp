@@ -20,7 +20,6 @@ TEST(PipelineToml, HasSettingsOfThePipeline) {
   EXPECT_EQ(d, parse_text("wait=park threads=2 a"));
   EXPECT_TOML_ERROR("[[pipeline]]\nwait = \"park\"\n", "1:3", "write [pipeline]");
   EXPECT_TOML_ERROR("[pipeline]\ntype = \"b\"\n[[element]]\ntype = \"a\"\n", "2:1", "an element's");
-  EXPECT_TOML_ERROR("[pipeline]\nname = \"b\"\n[[element]]\ntype = \"a\"\n", "2:1", "an element's");
   EXPECT_TOML_ERROR("pipeline = 3\n[[element]]\ntype = \"a\"\n", "1:12", "no table");
 }
 

@@ -109,7 +109,7 @@ class TomlReader {
     NumberSpelling spelling(text_);
     description_.settings = read_settings(*node.as_table(), {}, spelling);
     for (const Setting& setting : description_.settings)
-      if (setting.name == "type" || setting.name == "name")
+      if (setting.name == "type")
         throw DescriptionError(setting.where, shown_text(setting.name) + " is an element's; write it below [[element]]");
   }
 
