@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/counted.hpp"
 #include "engine/memory.hpp"
 #include "engine/wait_graph.hpp"
 
@@ -118,7 +119,7 @@ class Explainer {
     return number ? ", lane=" + std::to_string(*number) + " by hand" : "";
   }
   [[nodiscard]] std::string threads() const {
-    return std::to_string(plan_.crews.size()) + " worker thread" + (plan_.crews.size() == 1 ? "" : "s");
+    return counted(plan_.crews.size(), "worker thread");
   }
   [[nodiscard]] std::string of_all() const {
     return " of " + std::to_string(plan_.crews.size()) + ": " + plan_.threads_why;

@@ -200,17 +200,14 @@ void Run::make_memory() {
   const int main_bell = ::fcntl(pipeline_memory_->main_bell.fd(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   if (main_bell < 0) throw StartError("can't share the pipeline's bell: " + shm::file_error(errno));
   memory_->bells[kMainLane] = shm::Segment::attach(main_bell, sizeof(shm::Bell), "bell");
+  const auto make_bell = [&] {
+    auto bell = shm::Segment::create(sharing, sizeof(shm::Bell), "bell");
+    new (bell.data()) shm::Bell;
+    return bell;
+  };
   for (const LaneSpec& lane : plan_.lanes) {
-    if (lane.lane != kMainLane) {
-      auto bell = shm::Segment::create(sharing, sizeof(shm::Bell), "bell");
-      new (bell.data()) shm::Bell;
-      memory_->bells[lane.lane] = std::move(bell);
-    }
-    for (const std::uint32_t ringer : lane.ringers) {
-      auto bell = shm::Segment::create(sharing, sizeof(shm::Bell), "bell");
-      new (bell.data()) shm::Bell;
-      memory_->ringers_bells[{lane.lane, ringer}] = std::move(bell);
-    }
+    if (lane.lane != kMainLane) memory_->bells[lane.lane] = make_bell();
+    for (const std::uint32_t ringer : lane.ringers) memory_->ringers_bells[{lane.lane, ringer}] = make_bell();
     memory_->arenas[lane.lane] = make_arena(lane);
     if (lane.journal) memory_->journals[lane.lane] = make_journal(lane);
     controls_.push_back(Control::create(lane));

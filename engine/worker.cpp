@@ -263,7 +263,7 @@ Poll Worker::call() {
   Polls polls;
   // Each poll by itself where the supervisor watches them, or the worker wants to be told of each.
   const bool singly = lane_.spec().stall_ns != 0 || context_.on_commit_;
-  const unsigned most = singly ? 1 : shared ? burst_.polls() : 64;
+  const unsigned most = singly ? 1 : shared ? burst_.polls() : Burst::kMost;
   const auto function = spec_.function;
   try {
     if (lane_.journal()) polls = poll_in_journal();
