@@ -82,7 +82,6 @@ bool Inlet::discard() {
   ++discarded_;
   Descriptor& d = FrameAccess::descriptor(frame);
   ring_.take(d);
-  d.home = 0;
   import(d);
   release();
   return true;
@@ -101,7 +100,6 @@ void Inlet::resume(const InletRecord& record) noexcept {
     meter_.header->sink_frames.fetch_add(record.tally.frames() - tally_.frames(), std::memory_order_relaxed);
   tally_ = record.tally;
   at_eos_ = record.at_eos != 0;
-  lost_ = record.lost;
   if (claim_) claim_in(claim_);
 }
 
@@ -110,7 +108,7 @@ void Inlet::release_committed() noexcept {
   if (ring_.release_below(committed_.position, committed_.samples)) producer_bell_.ring();
 }
 
-void Inlet::note_in(InletRecord& record) const noexcept { record = {ring_.taken(), tally_, at_eos_, lost_}; }
+void Inlet::note_in(InletRecord& record) const noexcept { record = {ring_.taken(), tally_, at_eos_}; }
 
 void Inlet::claim() const noexcept {
   // relaxed: read when this process is dead; and stored before the worker's code, which no compiler sees from here, runs

@@ -65,7 +65,6 @@ class Inlet {
       local_->take(frame);
     } else {
       due = ring_.take(d);
-      d.home = 0;
       if (d.kind > detail::Payload::scalar || d.metadata != 0 || (d.flags & (detail::kMetadata | detail::kEncoded)))
         import(d);
     }
@@ -162,7 +161,6 @@ class Inlet {
   struct {
     std::uint64_t position = 0, samples = 0;
   } committed_;             // what may be released, where there is a journal
-  std::uint64_t lost_ = 0;  // to it, before this process
   std::uint64_t discarded_ = 0;
   std::uint64_t waits_ = 0;  // that found it empty
   bool at_eos_ = false;

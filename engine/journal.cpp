@@ -201,7 +201,7 @@ void make_gap(shm::Slot& slot) noexcept {
   if (slot.kind == detail::Payload::scalar) std::memset(slot.scalar, 0, sizeof slot.scalar);
 }
 
-void lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory) {
+std::vector<std::uint64_t> lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory) {
   const JournalView view(memory.journals.at(spec.lane).data(), spec);
   const JournalRings rings(spec, memory);
   const shm::ArenaTable arenas = arenas_of(spec, memory);
@@ -212,6 +212,7 @@ void lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory) {
   };
   // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
   const auto& live = view.of(view.commit().load(std::memory_order_acquire));
+  std::vector<std::uint64_t> lost(rings.inlets.size());
   for (std::size_t i = 0; i < rings.inlets.size(); ++i) {
     const Ring& ring = rings.inlets[i];
     InletRecord& record = live.inlets[i];
@@ -224,11 +225,12 @@ void lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory) {
       if (slot.kind == detail::Payload::block) drop(slot.block.ref);
       if (slot.flags & detail::kMetadata) drop(slot.metadata);
       ++record.end;
-      ++record.lost;
+      ++lost[i];
     }
     // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::has_room.
     if (fits(ring, record)) ring.header->head.store(record.end, std::memory_order_release);
   }
+  return lost;
 }
 
 Journal::Journal(const LaneSpec& spec, const Memory& memory, shm::Arena& arena)

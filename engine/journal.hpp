@@ -51,7 +51,6 @@ struct InletRecord {
   std::uint64_t end = 0;  ///< position of the next frame
   PadTally tally;
   std::uint32_t at_eos = 0;
-  std::uint64_t lost = 0;  ///< frames that went with processes, of a lane that delivers at most once
 };
 struct OutletRecord {
   std::uint64_t given = 0;  ///< frames, for their numbers
@@ -115,8 +114,8 @@ struct FrameInHand {
 /// What a dead lane has claimed is not said again of the next one, which may die before it claims anything.
 void forget_claims(const LaneSpec& spec, const Memory& memory) noexcept;
 /// The frames that a dead lane had in hand count as lost and are gone; the last frame of a stream becomes a gap instead.
-/// For a lane that delivers at most once, after recover(), and before another takes its place.
-void lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory);
+/// For a lane that delivers at most once, after recover(), and before another takes its place. How many, by inlet.
+[[nodiscard]] std::vector<std::uint64_t> lose_what_was_in_hand(const LaneSpec& spec, const Memory& memory);
 /// What the frame says stays, but for its payload: that is a gap now.
 void make_gap(shm::Slot& slot) noexcept;
 

@@ -84,17 +84,6 @@ const LinkCounters& Run::counters_of(std::uint32_t link, std::uint32_t lane) con
   return controls_[lane].counters(static_cast<std::size_t>(it - ends.begin()));
 }
 
-// Of a worker that delivers at most once, by its journal.
-std::uint64_t Run::lost_at(std::uint32_t lane, std::uint32_t link) const {
-  const LaneSpec& spec = plan_.lanes[lane];
-  if (!spec.journal || spec.delivery != Delivery::at_most_once) return 0;
-  const auto& inlets = spec.workers.front().inlets;
-  const auto inlet = static_cast<std::size_t>(std::ranges::find(inlets, link) - inlets.begin());
-  const JournalView journal(memory_->journals.at(lane).data(), spec);
-  // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
-  return journal.of(journal.commit().load(std::memory_order_acquire)).inlets[inlet].lost;
-}
-
 // What its two lanes and its ring say; while lanes run, what they have said.
 LinkReport Run::link_report(std::uint32_t number) const {
   const PlannedLink& link = plan_.links[number];
@@ -122,7 +111,7 @@ LinkReport Run::link_report(std::uint32_t number) const {
   }
   const auto ring = account_of(*memory_, number, link);
   if (!ring) return report;  // scribbled over: the lanes' own figures are all there is
-  report.lost = lost_at(link.consumer_lane, number);
+  report.lost = lost_[number].load(std::memory_order_relaxed);
   report.dropped_by_policy = ring->dropped;
   report.dropped_samples = ring->dropped_samples;
   report.left += ring->waiting;

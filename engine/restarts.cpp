@@ -119,12 +119,19 @@ void plan_restarts(Plan& plan, const Options& run_options) {
       end.marks = end.produces && end.peer_lane != kNone && plan.lanes[end.peer_lane].journal;
 }
 
+void Run::lose_frames(const LaneSpec& spec) {
+  std::scoped_lock lock(mutex_);  // so that what note_ending() sees adds up
+  const std::vector<std::uint64_t> lost = lose_what_was_in_hand(spec, *memory_);
+  const auto& inlets = spec.workers.front().inlets;
+  for (std::size_t i = 0; i < lost.size(); ++i) lost_[inlets[i]].fetch_add(lost[i], std::memory_order_relaxed);
+}
+
 // What a dead worker's last commit says is done in any case: its neighbours get what it gave, and its memory is whole.
 bool Run::begin_restart(std::uint32_t lane, int status) {
   const LaneSpec& spec = plan_.lanes[lane];
   if (!spec.journal) return false;
   recover(spec, *memory_);
-  if (spec.delivery == Delivery::at_most_once) lose_what_was_in_hand(spec, *memory_);
+  if (spec.delivery == Delivery::at_most_once) lose_frames(spec);
   for (const Neighbour& neighbour : spec.neighbours) ring_lane(neighbour.lane);
   const auto woken = shm::Clock::now();
   if (!is_to_be_restarted(lane, status)) return false;

@@ -187,6 +187,7 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] const PlannedWorker& worker_on(std::uint32_t lane) const;
   [[nodiscard]] std::string cause_of_death(std::uint32_t lane, int status) const;
   [[nodiscard]] const ElementOptions& options_of(std::uint32_t lane) const;
+  void lose_frames(const LaneSpec& spec);
   void forget_attempt(std::uint32_t lane);
   [[nodiscard]] std::chrono::nanoseconds next_backoff(std::uint32_t lane);
   void restart_those_due();
@@ -233,7 +234,6 @@ class Run : public std::enable_shared_from_this<Run> {
   // what became of the frames of each link (ledger.cpp)
   [[nodiscard]] const LinkCounters& counters_of(std::uint32_t link, std::uint32_t lane) const;
   [[nodiscard]] LinkReport link_report(std::uint32_t number) const;
-  [[nodiscard]] std::uint64_t lost_at(std::uint32_t lane, std::uint32_t link) const;
   void report_links();
 
   Pipeline& pipeline_;
@@ -244,6 +244,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<SharedBlockSpec> shared_specs_;
   std::vector<Control> controls_;  // by lane
   std::vector<LaneRun> lanes_;     // by lane; [0] is the main lane
+  std::vector<std::atomic<std::uint64_t>> lost_;  // by link: frames that died with a worker that delivers at most once
   std::deque<CrewRun> crews_;      // of threads; the supervisor's
   std::vector<Island*> islands_;
   std::vector<ElementEnds> element_ends_;  // by worker

@@ -222,6 +222,7 @@ void Run::make_memory() {
   lanes_.resize(plan_.lanes.size());
   for (LaneRun& lane : lanes_) lane.running = true;
   at_ending_.resize(plan_.links.size());
+  lost_ = std::vector<std::atomic<std::uint64_t>>(plan_.links.size());
 }
 
 std::vector<SharedBlock> map_shared_blocks(const LaneSpec& spec, const Memory& memory) {

@@ -42,7 +42,7 @@ Run::LinkMoment Run::moment_of(std::uint32_t number) const noexcept {
   const PlannedLink& link = plan_.links[number];
   LinkMoment moment{.delivered = kUnseen,
                     .dropped = counters_of(number, link.producer_lane).dropped.load(std::memory_order_relaxed),
-                    .lost = lost_at(link.consumer_lane, number)};
+                    .lost = lost_[number].load(std::memory_order_relaxed)};
   if (const auto ring = memory_->rings.find(number); ring != memory_->rings.end())
     moment.delivered = ring->second.header()->head.load(std::memory_order_relaxed) - moment.lost;
   const auto overflow = memory_->overflow_rings.find(number);

@@ -166,9 +166,11 @@ class RingReader {
   }
   /// The next `n` frames were copied. True when enough is taken for release() to be due.
   bool pop(std::size_t n = 1) noexcept { return at_.pop(n); }
-  /// Copies out the next frame; needs has_frame(). Returns what pop() does.
+  /// Copies out the next frame, with `home` 0: the stamp is not read again, as it may be set again when a producer is
+  /// recovered. Needs has_frame(). Returns what pop() does.
   bool take(detail::Descriptor& frame) noexcept {
-    detail::DescriptorCopy::all(frame, front());
+    frame.home = 0;
+    detail::DescriptorCopy::all_but_home(frame, front());
     return pop();
   }
   /// Gives the slots that were taken back to the producer; true if there were any. `samples`: in all that was taken.
