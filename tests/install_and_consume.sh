@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 if [ "$3" = --shared ]; then
   build=$work/build
   "$cmake" -S "$4" -B "$build" -G Ninja -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_BUILD_TYPE=Debug \
-    -DBUILD_SHARED_LIBS=ON -DWEIR_ELEMENTS=OFF -DWEIR_TOOLS=OFF -DWEIR_TESTS=OFF -DWEIR_BENCH=OFF
+    -DBUILD_SHARED_LIBS=ON -DCMAKE_UNITY_BUILD=ON -DWEIR_ELEMENTS=OFF -DWEIR_TOOLS=OFF -DWEIR_TESTS=OFF -DWEIR_BENCH=OFF
   "$cmake" --build "$build"
 else
   build=$3
