@@ -14,13 +14,13 @@ class Burst {
   [[nodiscard]] unsigned polls() const noexcept { return polls_; }
   void begin(shm::Clock::time_point now) noexcept { begun_ = now; }
   void end(bool used_up, shm::Clock::time_point now) noexcept {
-    constexpr auto kTarget = std::chrono::microseconds(50);
     const auto taken = now - begun_;
     if (taken > kTarget) polls_ = polls_ > 1 ? polls_ / 2 : 1;
     else if (used_up && polls_ < kMost) polls_ *= 2;
   }
 
-  static constexpr unsigned kMost = 64;
+  static constexpr unsigned kMost = 128;
+  static constexpr std::chrono::microseconds kTarget{50};
 
  private:
   unsigned polls_ = 1;

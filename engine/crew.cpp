@@ -76,16 +76,23 @@ void Crew::leave(std::size_t i) {
   gather();
 }
 
+// One look at the clock: a turn begins when the one before has ended, unless the thread has waited meanwhile.
+bool Crew::timed_turn(Lane& lane) noexcept {
+  const auto begin = looked_ == shm::Clock::time_point{} ? shm::Clock::now() : looked_;
+  const bool progressed = lane.turn();
+  looked_ = shm::Clock::now();
+  lane.note_turn(looked_ - begin);
+  return progressed;
+}
+
 bool Crew::turn(Lane& lane) {
-  if (lanes_.size() == 1) return lane.turn();
+  if (lanes_.size() == 1) return timed_turn(lane);
   // SYNC crew.inside (release): what this thread did to its other lanes is over; pairs with take_others
   inside_.store(&lane, std::memory_order_release);
   turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  const auto begin = shm::Clock::now();
-  const bool progressed = lane.turn();
-  const auto taken = shm::Clock::now() - begin;
-  lane.heavy_turns = taken > kHeavyTurn ? lane.heavy_turns + 1 : 0;
-  lane.time_in_turns += taken;
+  const bool progressed = timed_turn(lane);
+  lane.heavy_turns = lane.turn_time() > kHeavyTurn ? lane.heavy_turns + 1 : 0;
+  lane.time_in_turns += lane.turn_time();
   // SYNC crew.inside (release): as above; the lane is back, and all are this thread's to wait for
   Lane* mine = &lane;
   if (!inside_.compare_exchange_strong(mine, nullptr, std::memory_order_acq_rel)) {
@@ -110,6 +117,7 @@ Crew::Parted Crew::take_others() {
 }
 
 bool Crew::wait() {
+  looked_ = {};
   shm::Deadline deadline;
   for (Lane* lane : lanes_) {
     lane->release_all();

@@ -46,6 +46,7 @@ class Crew {
 
  private:
   bool turn(Lane& lane);
+  bool timed_turn(Lane& lane) noexcept;
   bool wait();
   void charge(Lane& lane) noexcept;
   void leave(std::size_t i);
@@ -54,6 +55,7 @@ class Crew {
   std::vector<Lane*> lanes_;
   std::vector<shm::Doorbell> bells_;  // of lanes_
   std::uint64_t cpu_charged_ns_ = 0;
+  shm::Clock::time_point looked_{};   // at the clock, after the last turn; none since a wait
   std::atomic<Lane*> inside_{nullptr};
   std::atomic<std::uint64_t> turns_{0};
   std::atomic<bool> several_{false}, asleep_{false};

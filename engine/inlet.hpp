@@ -37,18 +37,25 @@ class Inlet {
   /// Of a link with an overflow policy: what was taken from there lies in its hand, which stands for a local queue.
   void take_from(OverflowInlet& overflow) noexcept;
 
-  /// The next frame if it is plain and of the shape of the one before, so that nothing has to be looked at; else null.
-  [[nodiscard]] const detail::Descriptor* everyday() const noexcept {
-    const shm::Slot& next = from_->slot(from_->pos);
-    return shm::SlotReader::holds(next, from_->pos) && tally_.is_everyday(next) ? &next : nullptr;
+  /// A frame that is plain and of the shape of the one before, so that nothing has to be looked at.
+  struct Everyday {
+    shm::SlotReader* from;
+    const shm::Slot* slot;  ///< null: the next frame is another, or there is none
+    std::uint64_t pos, shape;
+  };
+  [[nodiscard]] Everyday everyday() const noexcept {
+    const std::uint64_t pos = from_->pos, shape = tally_.everyday_shape();
+    const shm::Slot& next = from_->slot(pos);
+    return {from_, shm::SlotReader::holds(next, pos) && tally_.is_everyday(next) ? &next : nullptr, pos, shape};
   }
   /// Takes it.
-  std::optional<Frame> take_everyday(const detail::Descriptor& next) {
-    std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{next, tally_.everyday_shape()});
+  std::optional<Frame> take(const Everyday& next) {
+    shm::SlotReader::look_ahead(*next.slot, 4);  // polls lie between
+    std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{*next.slot, next.shape});
     tally_.count_everyday();
     if (meter_.header) meter_.count_everyday();
     ++*progress_;
-    if (from_->pop()) release();
+    if (next.from->pop_to(next.pos + 1)) release();
     return frame;
   }
   /// Takes the next frame into an empty one. Throws SpecError, PayloadError; then the frame is lost to the consumer

@@ -68,6 +68,9 @@ class Lane {
   // For its crew.
   /// Polls each task that has not finished; true if one got on. What goes wrong is recorded in the control block.
   bool turn() noexcept;
+  /// How long its last turn took; its crew looks at the clock.
+  void note_turn(std::chrono::nanoseconds time) noexcept { turn_time_ = time; }
+  [[nodiscard]] std::chrono::nanoseconds turn_time() const noexcept { return turn_time_; }
   /// Whether a turn may get on.
   [[nodiscard]] bool ready() noexcept;
   /// What it waits for will not come: a queue is broken. It has failed then.
@@ -146,11 +149,14 @@ class Lane {
     return result;
   }
 
-  /// When the last burst of this turn ended, and so about now: most tasks follow one another at once.
+  /// When the last burst of this turn ended, and so about now: most tasks follow one another at once. Always the same
+  /// where the turn before was so short as a whole that no burst in it can have been long.
   [[nodiscard]] shm::Clock::time_point burst_end() noexcept {
     return burst_end_ == shm::Clock::time_point{} ? end_burst() : burst_end_;
   }
-  shm::Clock::time_point end_burst() noexcept { return burst_end_ = shm::Clock::now(); }
+  shm::Clock::time_point end_burst() noexcept {
+    return burst_end_ = turn_time_ > Burst::kTarget ? shm::Clock::now() : shm::Clock::time_point{};
+  }
 
   // What the ends and their queues note down during a poll, so that the lane knows whether it got on.
   void note_progress() noexcept { ++progress_; }
@@ -214,6 +220,7 @@ class Lane {
   Waiter waiter_;
   shm::Deadline wake_at_;
   shm::Clock::time_point burst_end_{};
+  std::chrono::nanoseconds turn_time_ = 2 * Burst::kTarget;  // nobody knows yet
   std::uint32_t sleeps_ = 0;  // ControlHeader::sleep
   std::uint64_t progress_ = 0;
   std::uint64_t progress_then_ = 0;  // when the poll would have waited

@@ -68,10 +68,10 @@ class Outlet {
     if (from_source_) d.sequence = given_;
     else if (origin && d.origin == 0) d.origin = *origin;
     ++given_;
-    to->put(d);
+    const bool more = to->put(d);
     detail::DescriptorCopy::clear_plain(d);
     ++*progress_;
-    if (only_->consumer_bell.is_awaited() || !to->has_room()) [[unlikely]] follow_up();
+    if (!more || only_->consumer_bell.is_awaited()) [[unlikely]] follow_up();
     return true;
   }
   /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.

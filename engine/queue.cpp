@@ -128,18 +128,18 @@ inline Outlet& QueueWriter::outlet() const {
 
 // Everyday frames are handed on here; all else is in functions of their own, so that these need no stack.
 std::optional<Frame> QueueReader::get() {
-  if (inlet_) [[likely]]
-    if (const auto* next = inlet_->everyday()) [[likely]] return inlet_->take_everyday(*next);
+  if (engine::Inlet* const inlet = inlet_) [[likely]]
+    if (const auto next = inlet->everyday(); next.slot) [[likely]] return inlet->take(next);
   return get_unusual();
 }
 std::optional<Frame> QueueReader::get(std::chrono::nanoseconds timeout) {
-  if (inlet_) [[likely]]
-    if (const auto* next = inlet_->everyday()) [[likely]] return inlet_->take_everyday(*next);
+  if (engine::Inlet* const inlet = inlet_) [[likely]]
+    if (const auto next = inlet->everyday(); next.slot) [[likely]] return inlet->take(next);
   return get_unusual(timeout);
 }
 std::optional<Frame> QueueReader::get_nowait() {
-  if (inlet_) [[likely]]
-    if (const auto* next = inlet_->everyday()) [[likely]] return inlet_->take_everyday(*next);
+  if (engine::Inlet* const inlet = inlet_) [[likely]]
+    if (const auto next = inlet->everyday(); next.slot) [[likely]] return inlet->take(next);
   return take_unusual(inlet(), false, std::nullopt);
 }
 [[gnu::noinline]] std::optional<Frame> QueueReader::get_unusual() { return take_unusual(inlet(), true, std::nullopt); }

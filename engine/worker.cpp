@@ -60,11 +60,21 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
   }
 }
 
-// A stop of the run sets the workers' words, too.
-inline bool Worker::interrupted() const noexcept {
-  // SYNC event.set (acquire): pairs with Event::set and Run::tell_lanes_to_stop
-  return control_.stop.load(std::memory_order_acquire) != 0 || (spec_.is_source && lane_.end_of_stream_requested());
-}
+/// Whether another poll may follow at once: the one before got on, met nothing but everyday frames, and nobody has asked
+/// the worker to stop. With copies of what a worker refers to: the compiler would read that again after each poll.
+struct Worker::GoesOn {
+  explicit GoesOn(const Worker& worker) noexcept
+      : lane(worker.lane_), stop(worker.control_.stop), is_source(worker.spec_.is_source) {}
+  [[nodiscard]] bool after(std::uint64_t progress_before) const noexcept {
+    // A stop of the run sets the workers' words, too.
+    // SYNC event.set (acquire): pairs with Event::set and Run::tell_lanes_to_stop
+    return !lane.attention() && lane.progress() != progress_before && stop.load(std::memory_order_acquire) == 0 &&
+           !(is_source && lane.end_of_stream_requested());
+  }
+  const Lane& lane;
+  const std::atomic<std::uint32_t>& stop;
+  const bool is_source;
+};
 
 bool Worker::stopped() const noexcept { return lane_.stopping() || context_.should_stop(); }
 
@@ -183,10 +193,6 @@ bool Worker::abandoned() const noexcept {
          std::ranges::all_of(pads, [](const Outlet* outlet) { return outlet->eos_put() || outlet->abandoned(); });
 }
 
-inline bool Worker::goes_on(std::uint64_t before) const noexcept {
-  return !lane_.attention() && lane_.progress() != before && !interrupted();
-}
-
 // The polls of a burst take effect together. None of them may wait but the first: another begins only where there is
 // something to take and room to put it. What one needs beyond that undoes the burst, and each poll is done by itself.
 // Bursts begin short, so that a worker that is killed again and again still gets on, and grow with each commit. They do
@@ -195,6 +201,7 @@ inline bool Worker::goes_on(std::uint64_t before) const noexcept {
 Worker::Polls Worker::poll_in_journal() {
   Journal& journal = *lane_.journal();
   Polls polls;
+  const GoesOn goes_on(*this);
   const auto can_go_on = [&] {
     return std::ranges::all_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }) && outlets_have_room();
   };
@@ -206,7 +213,7 @@ Worker::Polls Worker::poll_in_journal() {
       journal.end_poll();
       ++polls.count;
       if (lane_.spec().stall_ns != 0) control_.polls.store(polls_ + polls.count, std::memory_order_relaxed);
-    } while (journal.polls() < most && goes_on(polls.before) && can_go_on());
+    } while (journal.polls() < most && goes_on.after(polls.before) && can_go_on());
   };
   const bool singly = lane_.spec().delivery != Delivery::exactly_once || careful_polls_ != 0;
   if (careful_polls_ != 0) --careful_polls_;
@@ -264,15 +271,17 @@ Poll Worker::call() {
   // Each poll by itself where the supervisor watches them, or the worker wants to be told of each.
   const bool singly = lane_.spec().stall_ns != 0 || context_.on_commit_;
   const unsigned most = singly ? 1 : shared ? burst_.polls() : Burst::kMost;
-  const auto function = spec_.function;
   try {
     if (lane_.journal()) polls = poll_in_journal();
-    else
+    else {
+      const auto function = spec_.function;
+      const GoesOn goes_on(*this);
       do {
-        polls.before = lane_.progress();
+        polls.before = goes_on.lane.progress();
         function(context_);
         ++polls.count;
-      } while (polls.count < most && goes_on(polls.before));
+      } while (polls.count < most && goes_on.after(polls.before));
+    }
     if (context_.on_commit_) [[unlikely]]
       context_.on_commit_(lane_.journal() ? lane_.journal()->polls_committed() : polls_ + polls.count);
   } catch (const Interrupted&) {

@@ -52,10 +52,10 @@ class Worker final : public Task {
     unsigned count = 0;
     std::uint64_t before = 0;  ///< the lane's progress before the last of them
   };
+  struct GoesOn;
   Polls poll_in_journal();
   void undo();
   void visit();
-  [[nodiscard]] bool goes_on(std::uint64_t before) const noexcept;
   void prepare_call() noexcept;
   [[nodiscard]] Poll judge_idle();
   [[nodiscard]] bool found_full() const noexcept;
@@ -73,7 +73,6 @@ class Worker final : public Task {
   template <class Ready>
   bool wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> timeout);
   [[nodiscard]] bool stopped() const noexcept;
-  [[nodiscard]] bool interrupted() const noexcept;
 
   Lane& lane_;
   const WorkerSpec& spec_;

@@ -47,12 +47,16 @@ struct SlotWriter {
 
   [[nodiscard]] bool has_room() const noexcept { return static_cast<std::int64_t>(until - pos) > 0; }
   [[nodiscard]] Slot& slot() const noexcept { return slots[pos & mask]; }
-  /// Needs has_room().
-  void put(const detail::Descriptor& frame) noexcept {
+  /// Needs has_room(). Returns what that says now.
+  bool put(const detail::Descriptor& frame) noexcept {
     Slot& next = slot();
-    const std::uint64_t stamp = ++pos & stamps;  // before the copy, after which the compiler would read it again
+    want_to_write(next);
+    const std::uint64_t after = pos + 1;  // each word is read once, before the copy: after it the compiler would do it again
+    pos = after;
+    const std::uint64_t stamp = after & stamps;
     detail::DescriptorCopy::all_but_home(next, frame);
     publish(next, stamp);
+    return static_cast<std::int64_t>(until - after) > 0;
   }
   /// What lies in slot() is a frame.
   void publish() noexcept {
@@ -61,6 +65,15 @@ struct SlotWriter {
   }
 
  private:
+  /// Slots some places behind this one are written soon, and the consumer's core has them: a store to one keeps all
+  /// stores behind it waiting until it has come. Behind the last slot that is memory nobody writes.
+  static void want_to_write(const Slot& slot) noexcept {
+#if defined(__x86_64__)
+    asm volatile("prefetchw %0" : : "m"(*(&slot + 6)));  // the compiler's own may be one for reading
+#else
+    __builtin_prefetch(&slot + 6, 1);
+#endif
+  }
   static void publish(Slot& slot, std::uint64_t stamp) noexcept {
     // SYNC ring.publish (release): the frame is readable; pairs with the acquire in SlotReader.
     std::atomic_ref(slot.home).store(stamp, std::memory_order_release);
@@ -82,7 +95,15 @@ struct SlotReader {
     return std::atomic_ref(const_cast<Slot&>(slot).home).load(std::memory_order_acquire) == at + 1;
   }
   /// True when what was taken is to be given back.
-  bool pop(std::size_t n = 1) noexcept { return static_cast<std::int64_t>((pos += n) - due) >= 0; }
+  bool pop(std::size_t n = 1) noexcept { return pop_to(pos + n); }
+  bool pop_to(std::uint64_t next) noexcept {
+    pos = next;
+    return static_cast<std::int64_t>(next - due) >= 0;
+  }
+  /// The slot is about to be copied: the one so many places behind it is wanted soon, and on its way in time. Further
+  /// away than a core has buffers for such requests is slower than not at all, and close behind the producer it takes
+  /// away what that is about to write. Behind the last slot that is memory nobody reads.
+  static void look_ahead(const Slot& slot, std::size_t places) noexcept { __builtin_prefetch(&slot + places); }
 };
 
 class RingWriter {
@@ -155,8 +176,12 @@ class RingReader {
         at_{reinterpret_cast<const Slot*>(header + 1), ring_slots(limit) - 1, 0, quantum_} {}
 
   [[nodiscard]] bool has_frame() const noexcept { return at_.is_readable(at_.pos); }
-  /// The next frame, in shared memory; needs has_frame().
-  [[nodiscard]] const detail::Descriptor& front() const noexcept { return at_.slot(at_.pos); }
+  /// The next frame, in shared memory, to be copied; needs has_frame().
+  [[nodiscard]] const detail::Descriptor& front() const noexcept {
+    const Slot& slot = at_.slot(at_.pos);
+    SlotReader::look_ahead(slot, 8);
+    return slot;
+  }
   /// The next frames, up to `n`, in shared memory; fewer where no more are readable or the ring begins anew.
   [[nodiscard]] std::span<const Slot> peek(std::size_t n) const noexcept {
     const std::uint64_t index = at_.pos & at_.mask, most = std::min<std::uint64_t>(n, at_.mask + 1 - index);

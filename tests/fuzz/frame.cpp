@@ -69,7 +69,7 @@ void take_all(Inlet& inlet, bool discards) {
     try {
       Frame frame;
       if (discards) (void)inlet.discard();
-      else if (const auto* next = inlet.everyday()) frame = std::move(*inlet.take_everyday(*next));
+      else if (const auto next = inlet.everyday(); next.slot) frame = std::move(*inlet.take(next));
       else (void)inlet.try_take(frame);
       test::look_at(std::move(frame));
     } catch (const Error&) {
