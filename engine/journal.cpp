@@ -81,9 +81,14 @@ void stamp(const Ring& ring, const LinkRecord& link) noexcept {
   const std::uint64_t mask = shm::ring_slots(ring.limit) - 1;
   for (std::uint64_t pos = link.begin; pos != link.end; ++pos) {
     step("apply.stamp");
-    const std::atomic_ref home(slots[pos & mask].home);
+    shm::Slot& slot = slots[pos & mask];
+    const std::atomic_ref home(slot.home);
     // A stamp that is there already stays: the consumer may be copying that slot. relaxed: equal, or our own to change.
     if (home.load(std::memory_order_relaxed) == pos + 1) continue;
+    if (pos == link.begin) {
+      detail::DescriptorCopy::all_but_home(slot, link.first);
+      step("apply.laid");
+    }
     // SYNC ring.publish (release): the frame was laid there before the commit; pairs with the acquire in SlotReader.
     home.store(pos + 1, std::memory_order_release);
   }
@@ -101,13 +106,21 @@ void drop_marked(BlockHeader& block, const DropRecord& drop) noexcept {
 
 /// Whether the positions are such as this ring may have: a worker that is gone may have written anything.
 bool fits(const Ring& ring, const LinkRecord& link) noexcept { return link.end - link.begin <= ring.limit; }
+bool is_there(const Ring& ring, const LinkRecord& link) noexcept {
+  // SYNC ring.release (acquire): pairs with the release in RingReader::release_below; the slots below head are copied.
+  return fits(ring, link) && link.end - ring.header->head.load(std::memory_order_acquire) <= ring.limit;
+}
 bool fits(const Ring& ring, const InletRecord& inlet) noexcept {
   return inlet.end - ring.header->head.load(std::memory_order_relaxed) <= ring.limit;
 }
 
-void apply(const JournalRings& rings, const shm::ArenaTable& arenas, const JournalView::Record& r) {
-  for (std::size_t link = 0; link < rings.links.size(); ++link)
-    if (fits(rings.links[link], r.links[link])) stamp(rings.links[link], r.links[link]);
+/// `own`: the record is this lane's own. One that is found may be garbage: only slots that were free are written then.
+void apply(const JournalRings& rings, const shm::ArenaTable& arenas, const JournalView::Record& r, bool own) {
+  for (std::size_t link = 0; link < rings.links.size(); ++link) {
+    const Ring& ring = rings.links[link];
+    const LinkRecord& put = r.links[link];
+    if (own ? fits(ring, put) : is_there(ring, put)) stamp(ring, put);
+  }
   for (const DropRecord& drop : r.drops.first(std::min<std::size_t>(r.head->drops, r.drops.size()))) {
     step("apply.drop");
     if (BlockHeader* block = arenas.resolve(drop.ref, 0)) drop_marked(*block, drop);
@@ -151,7 +164,7 @@ void recover(const LaneSpec& spec, const Memory& memory) {
   // SYNC journal.commit (acquire): pairs with the release in Journal::commit; the record is complete.
   const std::uint64_t burst = view.commit().load(std::memory_order_acquire);
   const JournalRings rings(spec, memory);
-  apply(rings, arenas_of(spec, memory), view.of(burst));
+  apply(rings, arenas_of(spec, memory), view.of(burst), false);
   release(rings, view.of(burst));
   step("recover.lends");
   shm::take_back_lent(memory.arenas.at(spec.lane), burst + 1);
@@ -250,7 +263,11 @@ void Journal::bind(std::vector<Inlet*> inlets, std::vector<Outlet*> outlets) {
   outlets_ = std::move(outlets);
   for (Inlet* inlet : inlets_) inlet->hold();
   claim(true);
-  for (Outlet* outlet : outlets_) outlet->hold();
+  std::size_t links = 0;
+  for (Outlet* outlet : outlets_) {
+    outlet->hold(links);
+    links += outlet->links();
+  }
   place_ends();
 }
 
@@ -337,7 +354,7 @@ void Journal::commit(bool finished) {
   // SYNC journal.commit (release): the record, the slots and the state are complete. Everything takes effect here.
   view_.commit().store(++burst_, std::memory_order_release);
   step("apply");
-  apply(rings_, arenas_, r);
+  apply(rings_, arenas_, r, true);
   step("applied");
   arena_.set_burst(burst_ + 1);
   polls_ = 0;

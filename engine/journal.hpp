@@ -58,6 +58,9 @@ struct OutletRecord {
 };
 struct LinkRecord {
   std::uint64_t begin = 0, end = 0;  ///< positions that the burst has put
+  /// The frame at `begin`. Its slot is the one that the consumer looks at all the time while it waits, so that a line
+  /// which is written before the commit and again after it would go to and fro between the cores twice.
+  shm::Slot first{};
 };
 struct DropRecord {
   detail::BlockRef ref = 0;   ///< with the mark
@@ -150,6 +153,8 @@ class Journal final : public detail::Lender {
   }
   /// Whether what the inlets take is claimed. Needed where the next poll may be the one that kills.
   void claim(bool claims) noexcept;
+  /// Where the first frame lies that the burst puts on a link, by the link's number in the record.
+  [[nodiscard]] shm::Slot& first_of(std::size_t link) noexcept { return next().links[link].first; }
   /// Polls ended since the last commit.
   [[nodiscard]] unsigned polls() const noexcept { return polls_; }
   [[nodiscard]] bool finished() const noexcept { return live().head->finished != 0; }

@@ -37,7 +37,7 @@ Outlet::Outlet(Lane& lane, std::uint64_t& progress, std::vector<Link> links, std
 
 void Outlet::find_everyday() noexcept {
   const bool unusual = (held_ && at_step) || any_overflow_ || measure_ || eos_put_ || closed_ || !backlog_.empty() ||
-                       (only_ && only_->gone());
+                       (only_ && (only_->gone() || (held_ && only_->is_at_commit())));
   everyday_ = unusual || !only_ ? nullptr : only_->local ? &only_->local->to() : &only_->ring.at();
 }
 
@@ -117,9 +117,20 @@ void Outlet::put_in_ring(Link& link, const Descriptor& frame) noexcept {
     if (link.overflow->is_full()) note_overfull();
     return;
   }
-  if (held_) step("put");
+  if (held_) return put_in_journal(link, frame);
   link.ring.put(frame);
-  if (!held_) link.consumer_bell.ring();
+  link.consumer_bell.ring();
+}
+
+void Outlet::put_in_journal(Link& link, const Descriptor& frame) noexcept {
+  step("put");
+  if (!link.is_at_commit()) {
+    link.ring.put(frame);
+    return;
+  }
+  const auto number = static_cast<std::size_t>(&link - links_.data());
+  link.ring.put_aside(frame, lane_->journal()->first_of(first_record_ + number));
+  find_everyday();
 }
 
 // Others of the lane, who may take something, get their turn before the next frame.
@@ -142,7 +153,10 @@ void Outlet::resume(const OutletRecord& record, std::span<const LinkRecord> link
 
 void Outlet::note_in(OutletRecord& record, std::span<LinkRecord> links) const noexcept {
   record = {given_, eos_put_};
-  for (std::size_t i = 0; i < links_.size(); ++i) links[i] = {links_[i].committed, links_[i].ring.produced()};
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    links[i].begin = links_[i].committed;  // what it put first lies there
+    links[i].end = links_[i].ring.produced();
+  }
 }
 
 void Outlet::refuse_too_much() const {

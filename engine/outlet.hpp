@@ -42,6 +42,8 @@ class Outlet {
     std::uint64_t dropped = 0;  // put after the consumer had ended
     std::uint64_t waits = 0;    // of the lane, that found it full
     [[nodiscard]] bool gone() const noexcept { return local ? local->consumer_gone() : ring.consumer_gone(); }
+    /// The next frame is the first since the last commit.
+    [[nodiscard]] bool is_at_commit() const noexcept { return ring.produced() == committed; }
     [[nodiscard]] bool has_room() noexcept {
       return (local ? local->has_room() : ring.has_room()) || gone();
     }
@@ -114,9 +116,10 @@ class Outlet {
     return any;
   }
   void publish_counters() noexcept;
-  // For the lane's journal. What is put becomes readable when it says so.
-  void hold() noexcept {
+  // For the lane's journal. What is put becomes readable when it says so. `first_record`: its first link's number there.
+  void hold(std::size_t first_record) noexcept {
     held_ = true;
+    first_record_ = first_record;
     for (Link& link : links_) link.ring.hold();
     find_everyday();
   }
@@ -128,6 +131,7 @@ class Outlet {
       link.committed = link.ring.produced();
       link.consumer_bell.ring();
     }
+    find_everyday();
   }
   /// Throws Error where a poll would wait for room that only its own end can make.
   void refuse_too_much() const;
@@ -146,6 +150,7 @@ class Outlet {
   void put_any(Frame&& frame);
   void put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata);
   void put_in_ring(Link& link, const detail::Descriptor& frame) noexcept;
+  void put_in_journal(Link& link, const detail::Descriptor& frame) noexcept;
   void note_overfull() noexcept;
   static void mark(Frame& frame, Link& link);
   [[noreturn]] void throw_after_eos() const;
@@ -173,6 +178,7 @@ class Outlet {
   bool all_local_ = true, any_crossing_ = false, any_overflow_ = false;
   bool eos_put_ = false, eos_queued_ = false, closed_ = false;
   bool held_ = false;
+  std::size_t first_record_ = 0;  // of its links in the journal
 };
 
 }  // namespace weir::engine

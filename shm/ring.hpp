@@ -58,6 +58,11 @@ struct SlotWriter {
     publish(next, stamp);
     return static_cast<std::int64_t>(until - after) > 0;
   }
+  /// Puts a frame, but leaves slot() alone: it lies in `aside` until somebody lays it there and stamps it.
+  void put_aside(const detail::Descriptor& frame, Slot& aside) noexcept {
+    detail::DescriptorCopy::all_but_home(aside, frame);
+    ++pos;
+  }
   /// What lies in slot() is a frame.
   void publish() noexcept {
     Slot& next = slot();
@@ -119,6 +124,8 @@ class RingWriter {
   }
   /// Puts a frame; needs has_room().
   void put(const detail::Descriptor& frame) noexcept { at_.put(frame); }
+  /// The same, but for the frame itself (engine/journal.hpp).
+  void put_aside(const detail::Descriptor& frame, Slot& aside) noexcept { at_.put_aside(frame, aside); }
   /// Slots for up to `n` frames in a row, to be filled in place, all but `home`; fewer where there is no room for more or
   /// the ring begins anew, none where it is full. What is not published was never put.
   [[nodiscard]] std::span<Slot> claim(std::size_t n) noexcept {

@@ -21,9 +21,9 @@ namespace {
 
 constexpr const char* kStart[] = {"attach", "attach.control", "attach.memory", "attach.lane", "attached"};
 constexpr const char* kPoll[] = {"begin", "claim", "lend",        "lent",       "put",     "drop",
-                                 "commit", "apply", "apply.stamp", "apply.drop", "applied", "release"};
+                                 "commit", "apply", "apply.laid", "apply.stamp", "apply.drop", "applied", "release"};
 constexpr const char* kRecovery[] = {"apply recover.release", "commit recover.release", "lent recover.lends",
-                                     "drop recover.lends",    "apply apply.stamp",      "apply apply.drop"};
+                                     "drop recover.lends",    "apply apply.stamp",      "apply apply.drop", "apply apply.laid"};
 constexpr const char* kEnd[] = {"end", "end.closed", "end.left", "end.told", "end.figures", "end.exit"};
 constexpr Delivery kDeliveries[] = {Delivery::exactly_once, Delivery::at_least_once, Delivery::at_most_once};
 constexpr std::int64_t kFrames = 300;

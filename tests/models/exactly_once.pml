@@ -2,9 +2,9 @@
  * killed between any two steps, during its recovery as well; another is started in its place.
  *
  * What a burst of polls took, what it put and its state take effect by one store, of the commit word. Before it, the
- * burst has written only what nobody looks at: slots without stamps, the state's other copy, the other record. After
- * it, `apply` does what the record says, which may be done any number of times: stamp the slots, drop the shares; and
- * the head is published, then or later. So recovery is to apply the record that is committed, to publish its head, and
+ * burst has written only what nobody looks at: slots without stamps, the state's other copy, the other record, in which
+ * the first frame of each ring lies as well. After it, `apply` does what the record says, which may be done any number
+ * of times: lay the first frame in its slot, stamp the slots, drop the shares; and the head is published, then or later. So recovery is to apply the record that is committed, to publish its head, and
  * to take back blocks lent in the burst that is not.
  *
  * A share of a block is a set of bits, all of them when it is lent; sharing splits the set and touches no memory. Each
@@ -47,7 +47,8 @@ byte live[BLOCKS], lending[BLOCKS], lent_in[BLOCKS], payload[BLOCKS];
 byte commit;
 typedef Record {
   byte in_end, a_begin, a_end, b_begin, b_end, state, drops;
-  byte drop_block[SLOTS], drop_bits[SLOTS], drop_lending[SLOTS]
+  byte drop_block[SLOTS], drop_bits[SLOTS], drop_lending[SLOTS];
+  byte first_block[2], first_bits[2], first_value[2] /* of A and B */
 }
 Record record[2];
 byte state[2 * STATE_WORDS];
@@ -103,12 +104,31 @@ proctype Source() {
 inline drop(block, bits) { live[block] = live[block] & ~(bits) }
 
 /* Everything here is done once more by whoever finds the record after a death. */
+inline lay_first(ring, begin, end) {
+  atomic {
+    if
+    :: begin != end && stamp[slot(ring, begin)] != begin + 1 ->
+       block_in[slot(ring, begin)] = record[r].first_block[ring - A];
+       bits_in[slot(ring, begin)] = record[r].first_bits[ring - A];
+       value_in[slot(ring, begin)] = record[r].first_value[ring - A]
+    :: else
+    fi
+  }
+}
+
 inline stamp_all(ring, begin, end) {
+#ifndef WEAKEN_first_is_laid_behind_its_stamp
+  lay_first(ring, begin, end);
+#endif
   i = begin;
   do
   :: atomic { i < end -> stamp[slot(ring, i)] = i + 1; i++ }
   :: atomic { i == end -> i = 0; break }
   od
+#ifdef WEAKEN_first_is_laid_behind_its_stamp
+  ;
+  lay_first(ring, begin, end)
+#endif
 }
 
 inline apply(r) {
@@ -185,9 +205,16 @@ inline begin_burst() {
 /* The slot's stamp stays as it is: nobody takes it for readable. */
 inline put(ring, pos, which, bits, value) {
   atomic {
-    block_in[slot(ring, pos)] = which;
-    bits_in[slot(ring, pos)] = bits;
-    value_in[slot(ring, pos)] = value;
+    if
+    :: pos == (ring == A -> record[record_of(epoch)].a_end : record[record_of(epoch)].b_end) ->
+       record[r].first_block[ring - A] = which;
+       record[r].first_bits[ring - A] = bits;
+       record[r].first_value[ring - A] = value
+    :: else ->
+       block_in[slot(ring, pos)] = which;
+       bits_in[slot(ring, pos)] = bits;
+       value_in[slot(ring, pos)] = value
+    fi;
     pos++
   }
 #ifdef WEAKEN_stamped_when_put
