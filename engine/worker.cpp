@@ -195,8 +195,9 @@ bool Worker::abandoned() const noexcept {
 
 // The polls of a burst take effect together. None of them may wait but the first: another begins only where there is
 // something to take and room to put it. What one needs beyond that undoes the burst, and each poll is done by itself.
-// Bursts begin short, so that a worker that is killed again and again still gets on, and grow with each commit. They do
-// not grow where a poll must not be undone while its process lives, as it may keep what can't be undone; nor right after
+// Bursts begin short, so that a worker that is killed again and again still gets on, and grow with each commit, as long
+// as they are done soon: what waits for a commit waits no longer than a poll, or some 50 us, more. They do not grow where
+// a poll must not be undone while its process lives, as it may keep what can't be undone; nor right after
 // a death, so that it can be said which frame a poll had in hand that is deadly (Run::set_aside).
 Worker::Polls Worker::poll_in_journal() {
   Journal& journal = *lane_.journal();
@@ -217,12 +218,14 @@ Worker::Polls Worker::poll_in_journal() {
   };
   const bool singly = lane_.spec().delivery != Delivery::exactly_once || careful_polls_ != 0;
   if (careful_polls_ != 0) --careful_polls_;
+  const bool took_long = lane_.turn_time() > Burst::kTarget;  // the last burst, with its waits
   if (singly) journal_burst_ = 1;
+  else if (took_long && journal_burst_ > 1) journal_burst_ /= 2;
   journal.claim(journal_burst_ == 1);
   try {
     try {
       burst(journal_burst_);
-      journal_burst_ = std::min(2 * journal_burst_, Burst::kMost);
+      if (!took_long) journal_burst_ = std::min(2 * journal_burst_, Burst::kMost);
     } catch (const BurstTooLong&) {
       undo();
       polls.count = 0;

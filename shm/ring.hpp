@@ -66,6 +66,7 @@ struct SlotWriter {
   /// What lies in slot() is a frame.
   void publish() noexcept {
     Slot& next = slot();
+    want_to_write(next);
     publish(next, ++pos & stamps);
   }
 
@@ -193,7 +194,8 @@ class RingReader {
   [[nodiscard]] std::span<const Slot> peek(std::size_t n) const noexcept {
     const std::uint64_t index = at_.pos & at_.mask, most = std::min<std::uint64_t>(n, at_.mask + 1 - index);
     std::uint64_t count = 0;
-    while (count < most && at_.is_readable(at_.pos + count)) ++count;
+    for (; count < most && at_.is_readable(at_.pos + count); ++count)
+      SlotReader::look_ahead(at_.slots[index + count], 8);
     return {at_.slots + index, count};
   }
   /// The next `n` frames were copied. True when enough is taken for release() to be due.

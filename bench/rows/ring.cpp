@@ -58,7 +58,7 @@ Case throughput_case(const Settings& settings, Mode mode) {
 
 /// The same with the calls that put and take several.
 double throughput_in_batches(Mode mode, const Settings& settings) {
-  constexpr std::size_t kMost = 64;
+  constexpr std::size_t kMost = 8;
   const std::uint64_t count = settings.scaled(kMessages);
   RingLink link(mode);
   Batches batches(count / kBatches);

@@ -1,11 +1,13 @@
 // What becomes of the frames that a worker had in hand when it died, in each kind of delivery: by labelled steps, and in
 // runs whose ledgers have to balance.
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <fstream>
 #include <functional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "mortal_lane.hpp"
@@ -235,6 +237,42 @@ TEST_F(DeliveryRuns, CountWhatIsLostWhereTheBudgetEnds) {
   const auto& link = parallelize.report().links.front();
   EXPECT_GE(link.lost, 21u);  // those that were in hand, and what was queued for the last process
   EXPECT_EQ(link.left, 0u);
+}
+
+/// Takes its time for each frame, and counts those that it is done with.
+class Slow : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(4));
+    word(ctx, 0).fetch_add(1);
+    ctx.outq().put(std::move(*frame));
+  }
+};
+WEIR_WORKER(Slow);
+
+/// Counts the frames that come before their worker is done with the second one behind them.
+struct Prompt : SinkElement {
+  using SinkElement::SinkElement;
+  void pull(SinkPad&, Frame) override { prompt += word(words.bytes) - ++taken < 2; }
+  SharedBlock words;
+  int taken = 0, prompt = 0;
+};
+
+TEST_F(DeliveryRuns, HandOnSoonWhatAWorkerIsSlowWith) {
+  Pipeline pipeline;
+  pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"}, .worker_argdict = {{"count", 80}}});
+  pipeline.emplace<Slow>({.name = "slow", .sink_pads = {"in"}, .source_pads = {"out"}, .restart = Restart::on_failure});
+  auto& sink = pipeline.emplace<Prompt>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.link("source:src:out", "slow:snk:in");
+  pipeline.link("slow:src:out", "sink:snk:in");
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  sink.words = share_words(parallelize);
+  parallelize.run();
+  EXPECT_EQ(sink.taken, 80);
+  EXPECT_GT(sink.prompt, 40) << "frames wait for bursts of many polls";
 }
 
 TEST_F(DeliveryRuns, NeedARestart) {
