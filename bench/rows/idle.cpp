@@ -16,12 +16,12 @@ using namespace std::chrono_literals;
 /// AppSource → stages → AppSink, started, with one frame through it, so that all lanes have run; then `look`,
 /// while nothing comes.
 template <class Look>
-auto while_idle(int stages, Mode mode, Look&& look) {
+auto while_idle(int stages, Mode mode, Restart restart, Look&& look) {
   Pipeline pipeline;
   auto& source = pipeline.emplace<AppSource>({.name = "source"});
   Element* last = &source;
   for (int i = 0; i < stages; ++i) {
-    auto& stage = pipeline.emplace<ChainStage>({.sink_pads = {"in"}, .source_pads = {"out"}});
+    auto& stage = pipeline.emplace<ChainStage>({.sink_pads = {"in"}, .source_pads = {"out"}, .restart = restart});
     pipeline.connect(*last, stage);
     last = &stage;
   }
@@ -40,9 +40,10 @@ auto while_idle(int stages, Mode mode, Look&& look) {
   return seen;
 }
 
-Case idle_case(const Settings& settings, Mode mode) {
-  return {{"", mode, settings.quick ? "2 s" : "10 s"}, [=] {
-            return while_idle(8, mode, [&] {
+Case idle_case(const Settings& settings, Mode mode, Restart restart = Restart::never) {
+  const std::string time = settings.quick ? "2 s" : "10 s";
+  return {{"", mode, restart == Restart::never ? time : time + ", exactly once"}, [=] {
+            return while_idle(8, mode, restart, [&] {
               const Activity before = activity();
               std::this_thread::sleep_for(settings.quick ? 2s : 10s);
               const Activity after = activity();
@@ -54,7 +55,7 @@ Case idle_case(const Settings& settings, Mode mode) {
 
 /// The largest of 4.
 Figures idle_memory() {
-  return while_idle(4, Mode::process, [] {
+  return while_idle(4, Mode::process, Restart::never, [] {
     double largest_bytes = 0;
     for (const std::string& pid : children())
       largest_bytes = std::max(largest_bytes, static_cast<double>(private_bytes(pid)));
@@ -66,7 +67,8 @@ Figures idle_memory() {
 
 void idle(Session& session) {
   const auto all = session.interleave(
-      {idle_case(session.settings(), Mode::thread), idle_case(session.settings(), Mode::process)}, 1);
+      {idle_case(session.settings(), Mode::thread), idle_case(session.settings(), Mode::process),
+       idle_case(session.settings(), Mode::process, Restart::on_failure)}, 1);
   for (const Series& series : all) {
     session.add("idle", "context switches", series, 0, at_most(0));
     session.add("idle", "ns", series, 1, at_most(1e6));

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <map>
+#include <optional>
 
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -22,19 +23,22 @@ struct Counted {
   double allocations = 0, locks = 0;
 };
 
-/// Two lanes, as many as there are cores.
-Counted run_marked(std::int64_t count, Mode mode) {
+/// Two lanes, as many as there are cores. A worker that may be started again has one of its own.
+Counted run_marked(std::int64_t count, Mode mode, Restart restart) {
   Pipeline pipeline;
-  const auto options = [&](std::size_t lane, std::vector<std::string> sinks,
+  const auto options = [&](std::optional<std::size_t> lane, std::vector<std::string> sinks,
                            std::vector<std::string> sources) {
     return ElementOptions{.sink_pads = std::move(sinks),
                           .source_pads = std::move(sources),
                           .worker_argdict = {{"count", count}},
                           .lane = lane};
   };
+  const bool apart = restart != Restart::never;
   auto& source = pipeline.emplace<MarkedSource>(options(0, {}, {"out"}));
-  auto& touch = pipeline.emplace<TouchStage>(options(0, {"in"}, {"out"}));
-  auto& sink = pipeline.emplace<CountedSink>(options(1, {"in"}, {}));
+  ElementOptions middle = options(apart ? std::nullopt : std::optional<std::size_t>(0), {"in"}, {"out"});
+  middle.restart = restart;
+  auto& touch = pipeline.emplace<TouchStage>(std::move(middle));
+  auto& sink = pipeline.emplace<CountedSink>(options(apart ? 0 : 1, {"in"}, {}));
   pipeline.connect(source, touch);
   pipeline.connect(touch, sink);
   const Figures figures = run_with_figures(pipeline, run_options(mode, Wait::spin), 3);
@@ -80,13 +84,13 @@ double count_calls(pid_t child) {
   return calls;
 }
 
-Figures count_all(std::int64_t count, Mode mode) {
+Figures count_all(std::int64_t count, Mode mode, Restart restart = Restart::never) {
   auto& counted = shared<Counted>();
   const pid_t child = fork_helper([&] {
     if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0)
       throw RunFailed("this system lets no process be traced");
     ::raise(SIGSTOP);
-    counted = run_marked(count, mode);
+    counted = run_marked(count, mode, restart);
   });
   const double calls = count_calls(child);
   return {calls, counted.allocations, counted.locks};
@@ -97,8 +101,11 @@ Figures count_all(std::int64_t count, Mode mode) {
 void steady_state(Session& session) {
   const auto count = static_cast<std::int64_t>(session.settings().scaled(10'000'000));
   std::vector<Case> cases;
+  const std::string frames = std::to_string(count) + " frames";
   for (const Mode mode : {Mode::thread, Mode::process})
-    cases.push_back({{"", mode, std::to_string(count) + " frames"}, [=] { return count_all(count, mode); }});
+    cases.push_back({{"", mode, frames}, [=] { return count_all(count, mode); }});
+  cases.push_back({{"", Mode::process, frames + ", exactly once"},
+                   [=] { return count_all(count, Mode::process, Restart::on_failure); }});
   for (const Series& series : session.interleave(cases, 1)) {
     session.add("steady_state", "system calls", series, 0, at_most(0));
     session.add("steady_state", "allocations", series, 1, at_most(0));
