@@ -72,6 +72,7 @@ void Crew::charge(Lane& lane) noexcept {
 }
 
 void Crew::leave(std::size_t i) {
+  looked_ = {};  // what its end takes is not the next one's turn
   lanes_.erase(lanes_.begin() + static_cast<std::ptrdiff_t>(i));
   gather();
 }

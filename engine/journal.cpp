@@ -76,10 +76,11 @@ namespace {
 
 using Ring = JournalRings::Ring;
 
-void stamp(const Ring& ring, const LinkRecord& link) noexcept {
+/// Of the record's positions those from `from` on.
+void stamp(const Ring& ring, const LinkRecord& link, std::uint64_t from) noexcept {
   auto* slots = reinterpret_cast<shm::Slot*>(ring.header + 1);
   const std::uint64_t mask = shm::ring_slots(ring.limit) - 1;
-  for (std::uint64_t pos = link.begin; pos != link.end; ++pos) {
+  for (std::uint64_t pos = from; pos != link.end; ++pos) {
     step("apply.stamp");
     shm::Slot& slot = slots[pos & mask];
     const std::atomic_ref home(slot.home);
@@ -89,7 +90,8 @@ void stamp(const Ring& ring, const LinkRecord& link) noexcept {
       detail::DescriptorCopy::all_but_home(slot, link.first);
       step("apply.laid");
     }
-    // SYNC ring.publish (release): the frame was laid there before the commit; pairs with the acquire in SlotReader.
+    // SYNC ring.publish (release): the frame lies there, laid by this lane or by one that died; pairs with the acquire
+    // in SlotReader.
     home.store(pos + 1, std::memory_order_release);
   }
 }
@@ -106,20 +108,25 @@ void drop_marked(BlockHeader& block, const DropRecord& drop) noexcept {
 
 /// Whether the positions are such as this ring may have: a worker that is gone may have written anything.
 bool fits(const Ring& ring, const LinkRecord& link) noexcept { return link.end - link.begin <= ring.limit; }
-bool is_there(const Ring& ring, const LinkRecord& link) noexcept {
-  // SYNC ring.release (acquire): pairs with the release in RingReader::release_below; the slots below head are copied.
-  return fits(ring, link) && link.end - ring.header->head.load(std::memory_order_acquire) <= ring.limit;
-}
 bool fits(const Ring& ring, const InletRecord& inlet) noexcept {
   return inlet.end - ring.header->head.load(std::memory_order_relaxed) <= ring.limit;
 }
 
-/// `own`: the record is this lane's own. One that is found may be garbage: only slots that were free are written then.
+/// Of a record that is found: what may still be to be stamped, which its consumer has not given back, if the record is
+/// one that this ring may have.
+void stamp_what_is_due(const Ring& ring, const LinkRecord& link) noexcept {
+  // SYNC ring.release (acquire): pairs with the release in RingReader::release_below; the slots below head are copied.
+  const std::uint64_t head = ring.header->head.load(std::memory_order_acquire);
+  if (!fits(ring, link) || link.end - head > ring.limit) return;
+  const std::uint64_t due = link.end - head;
+  stamp(ring, link, link.end - std::min(due, link.end - link.begin));
+}
+
+/// `own`: the record is this lane's own, not found after a death.
 void apply(const JournalRings& rings, const shm::ArenaTable& arenas, const JournalView::Record& r, bool own) {
   for (std::size_t link = 0; link < rings.links.size(); ++link) {
-    const Ring& ring = rings.links[link];
-    const LinkRecord& put = r.links[link];
-    if (own ? fits(ring, put) : is_there(ring, put)) stamp(ring, put);
+    if (own) stamp(rings.links[link], r.links[link], r.links[link].begin);
+    else stamp_what_is_due(rings.links[link], r.links[link]);
   }
   for (const DropRecord& drop : r.drops.first(std::min<std::size_t>(r.head->drops, r.drops.size()))) {
     step("apply.drop");
@@ -240,7 +247,7 @@ std::vector<std::uint64_t> lose_what_was_in_hand(const LaneSpec& spec, const Mem
       ++record.end;
       ++lost[i];
     }
-    // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::has_room.
+    // SYNC ring.release (release): the frames below are done with; pairs with the acquire in RingWriter::look_at_head.
     if (fits(ring, record)) ring.header->head.store(record.end, std::memory_order_release);
   }
   return lost;

@@ -3,7 +3,7 @@
 // It lies in shared memory, one a lane that may be restarted: a commit word, two records, two copies of the worker's
 // state. A burst of polls writes only what nobody looks at: slots without stamps, the record and the state's copy that
 // are not live. Then one store, of the commit word, makes that record the live one; after it, apply() does what the
-// record says: stamps the slots, drops the shares. The reading positions follow when enough was taken, or before the
+// record says: lays the first frame in its slot, stamps the slots, drops the shares. The reading positions follow when enough was taken, or before the
 // lane waits. All of that may be done any number of times, so recovery, by whoever finds the journal after a death, is to
 // apply the live record, to publish its reading positions, and to take back blocks lent in the burst that was not
 // committed. tests/models/exactly_once.pml checks this protocol.

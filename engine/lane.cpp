@@ -121,6 +121,7 @@ bool Lane::poll(Task& task) {
 
 bool Lane::poll_workers() {
   burst_end_ = {};  // the element has done its own since
+  turn_time_ = 2 * Burst::kTarget;  // and this turn may take long: bursts are timed
   bool progressed = false;
   for (auto& task : tasks_)
     if (!task->finished && task->is_worker()) progressed |= poll(*task);

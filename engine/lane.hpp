@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/burst.hpp"
@@ -69,8 +70,12 @@ class Lane {
   /// Polls each task that has not finished; true if one got on. What goes wrong is recorded in the control block.
   bool turn() noexcept;
   /// How long its last turn took; its crew looks at the clock.
-  void note_turn(std::chrono::nanoseconds time) noexcept { turn_time_ = time; }
+  void note_turn(std::chrono::nanoseconds time) noexcept {
+    turn_time_ = time;
+    waited_in_turn_ = std::exchange(waited_, false);
+  }
   [[nodiscard]] std::chrono::nanoseconds turn_time() const noexcept { return turn_time_; }
+  [[nodiscard]] bool waited_in_turn() const noexcept { return waited_in_turn_; }
   /// Whether a turn may get on.
   [[nodiscard]] bool ready() noexcept;
   /// What it waits for will not come: a queue is broken. It has failed then.
@@ -143,6 +148,7 @@ class Lane {
       if (asleep) fall_asleep(SleepKind::in_poll | (deadline ? SleepKind::timed : 0));
       else wake_up();
     };
+    waited_ = true;
     note_waiting(true);
     const bool result = waiter_.wait(bells_, ready, hopeless, parked, deadline);
     note_waiting(false);
@@ -221,6 +227,7 @@ class Lane {
   shm::Deadline wake_at_;
   shm::Clock::time_point burst_end_{};
   std::chrono::nanoseconds turn_time_ = 2 * Burst::kTarget;  // nobody knows yet
+  bool waited_ = false, waited_in_turn_ = false;  // inside of a poll: in this turn, in the last
   std::uint32_t sleeps_ = 0;  // ControlHeader::sleep
   std::uint64_t progress_ = 0;
   std::uint64_t progress_then_ = 0;  // when the poll would have waited

@@ -240,6 +240,8 @@ void Outlet::close() noexcept {
   if (closed_) return;
   closed_ = true;
   everyday_ = nullptr;
+  if (held_)
+    for (Link& link : links_) link.ring.resume(link.committed);  // the stream ends where the last commit does
   publish_counters();
   for (Link& link : links_) {
     if (link.local) {

@@ -133,6 +133,9 @@ class Outlet {
     }
     find_everyday();
   }
+  [[nodiscard]] bool has_uncommitted() const noexcept {
+    return held_ && std::ranges::any_of(links_, [](const Link& link) { return !link.is_at_commit(); });
+  }
   /// Throws Error where a poll would wait for room that only its own end can make.
   void refuse_too_much() const;
   /// Throws PayloadError where room will never come, as the consumer says that it has taken what was never put.

@@ -195,10 +195,10 @@ bool Worker::abandoned() const noexcept {
 
 // The polls of a burst take effect together. None of them may wait but the first: another begins only where there is
 // something to take and room to put it. What one needs beyond that undoes the burst, and each poll is done by itself.
-// Bursts begin short, so that a worker that is killed again and again still gets on, and grow with each commit, as long
-// as they are done soon: what waits for a commit waits no longer than a poll, or some 50 us, more. They do not grow where
-// a poll must not be undone while its process lives, as it may keep what can't be undone; nor right after
-// a death, so that it can be said which frame a poll had in hand that is deadly (Run::set_aside).
+// Bursts begin short, so that a worker that is killed again and again still gets on, and grow while they take less than
+// some 50 us, as what they put waits for their commit. They do not grow where a poll must not be undone while its process
+// lives, as it may keep what can't be undone; nor right after a death, so that it can be said which frame a poll had in
+// hand that is deadly (Run::set_aside).
 Worker::Polls Worker::poll_in_journal() {
   Journal& journal = *lane_.journal();
   Polls polls;
@@ -218,14 +218,14 @@ Worker::Polls Worker::poll_in_journal() {
   };
   const bool singly = lane_.spec().delivery != Delivery::exactly_once || careful_polls_ != 0;
   if (careful_polls_ != 0) --careful_polls_;
-  const bool took_long = lane_.turn_time() > Burst::kTarget;  // the last burst, with its waits
+  // The lane's last turn was this worker's last burst.
   if (singly) journal_burst_ = 1;
-  else if (took_long && journal_burst_ > 1) journal_burst_ /= 2;
+  else if (lane_.turn_time() <= Burst::kTarget) journal_burst_ = std::min(2 * journal_burst_, Burst::kMost);
+  else if (!lane_.waited_in_turn()) journal_burst_ = std::max(journal_burst_ / 2, 1u);
   journal.claim(journal_burst_ == 1);
   try {
     try {
       burst(journal_burst_);
-      if (!took_long) journal_burst_ = std::min(2 * journal_burst_, Burst::kMost);
     } catch (const BurstTooLong&) {
       undo();
       polls.count = 0;
@@ -345,12 +345,14 @@ bool Worker::flush(Outlet& outlet) {
   }
 }
 
+// A pad that has room does not wait for one that has none: who reads both may want the end of one stream first.
 bool Worker::settle() {
-  for (Outlet* outlet : outlets_)
-    if (!flush(*outlet)) return false;
-  if (Journal* journal = lane_.journal()) journal->commit(true);
-  terminate();
-  return true;
+  bool all = true;
+  for (Outlet* outlet : outlets_) all &= flush(*outlet);
+  const bool put = std::ranges::any_of(outlets_, [](const Outlet* outlet) { return outlet->has_uncommitted(); });
+  if (Journal* journal = lane_.journal(); journal && (all || put)) journal->commit(true);
+  if (all) terminate();
+  return all;
 }
 
 bool Worker::stream_is_over() const noexcept {

@@ -72,12 +72,13 @@ struct SlotWriter {
 
  private:
   /// Slots some places behind this one are written soon, and the consumer's core has them: a store to one keeps all
-  /// stores behind it waiting until it has come. Behind the last slot that is memory nobody writes.
+  /// stores behind it waiting until it has come. Behind the last slot it is of no use, and does no harm.
   static void want_to_write(const Slot& slot) noexcept {
+    const std::uintptr_t ahead = reinterpret_cast<std::uintptr_t>(&slot) + 6 * sizeof slot;
 #if defined(__x86_64__)
-    asm volatile("prefetchw %0" : : "m"(*(&slot + 6)));  // the compiler's own may be one for reading
+    asm volatile("prefetchw (%0)" : : "r"(ahead));  // the compiler's own may be one for reading
 #else
-    __builtin_prefetch(&slot + 6, 1);
+    __builtin_prefetch(reinterpret_cast<const void*>(ahead), 1);
 #endif
   }
   static void publish(Slot& slot, std::uint64_t stamp) noexcept {
@@ -108,8 +109,10 @@ struct SlotReader {
   }
   /// The slot is about to be copied: the one so many places behind it is wanted soon, and on its way in time. Further
   /// away than a core has buffers for such requests is slower than not at all, and close behind the producer it takes
-  /// away what that is about to write. Behind the last slot that is memory nobody reads.
-  static void look_ahead(const Slot& slot, std::size_t places) noexcept { __builtin_prefetch(&slot + places); }
+  /// away what that is about to write. Behind the last slot it is of no use, and does no harm.
+  static void look_ahead(const Slot& slot, std::size_t places) noexcept {
+    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(&slot) + places * sizeof slot));
+  }
 };
 
 class RingWriter {
@@ -200,8 +203,8 @@ class RingReader {
   }
   /// The next `n` frames were copied. True when enough is taken for release() to be due.
   bool pop(std::size_t n = 1) noexcept { return at_.pop(n); }
-  /// Copies out the next frame, with `home` 0: the stamp is not read again, as it may be set again when a producer is
-  /// recovered. Needs has_frame(). Returns what pop() does.
+  /// Copies out the next frame, with `home` 0: the stamp is not read again, as recovery may write one that a dead
+  /// producer has damaged. Needs has_frame(). Returns what pop() does.
   bool take(detail::Descriptor& frame) noexcept {
     frame.home = 0;
     detail::DescriptorCopy::all_but_home(frame, front());

@@ -267,6 +267,50 @@ std::string refusal_of() {
   return error ? error->what() : "";
 }
 
+/// One frame on its first pad, and as many on its second as that has room for; that is all.
+class Forked : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    word(ctx, 0) = ::getpid();
+    for (int i = 0; i < 4; ++i) ctx.outq(1).put(Frame::of(std::int64_t{i}));
+    ctx.outq(0).put(Frame::of(std::int64_t{4}));
+    ctx.finish();
+  }
+};
+WEIR_WORKER(Forked);
+
+/// Takes nothing from its second pad before the first has ended; then kills whoever gives both, if it is told to.
+class OneAfterTheOther : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (!ctx.inq(0).closed()) return (void)ctx.inq(0).get();
+    if (ctx.arg<bool>("kills") && word(ctx, 1).exchange(1) == 0) ::kill(word(ctx, 0), SIGKILL);
+    if (const auto frame = ctx.inq(1).get(); frame && frame->has_data()) word(ctx, 2).fetch_add(1);
+  }
+};
+WEIR_WORKER(OneAfterTheOther);
+
+TEST_F(Restarts, DoNotMakeTheEndOfOneStreamWaitForRoomOnAnother) {
+  for (const bool kills : {false, true}) {
+    Pipeline pipeline;
+    pipeline.emplace<Forked>({.name = "forked", .source_pads = {"a", "b"}, .queue_maxsize = 4,
+                              .restart = Restart::on_failure, .restart_backoff = std::chrono::milliseconds(1)});
+    pipeline.emplace<OneAfterTheOther>({.name = "sink", .sink_pads = {"a", "b"}, .queue_maxsize = 4,
+                                        .worker_argdict = {{"kills", kills}}});
+    pipeline.link("forked:src:a", "sink:snk:a");
+    pipeline.link("forked:src:b", "sink:snk:b");
+    Parallelize parallelize(pipeline, {.mode = Mode::process});
+    const auto words = share_words(parallelize);
+    parallelize.run();
+    EXPECT_TRUE(parallelize.report().completed);
+    EXPECT_TRUE(parallelize.report().balances());
+    EXPECT_EQ(word(words.bytes, 2), 4);
+    EXPECT_EQ(report_of(parallelize.report(), "forked").restarts.size(), kills ? 1u : 0u);
+  }
+}
+
 TEST_F(Restarts, SayWhatAWorkerMayNotDo) {
   EXPECT_THAT(refusal_of<Collector>(),
               testing::AllOf(HasSubstr("'odd'"), HasSubstr(": it keeps a state of type std::vector<int"),

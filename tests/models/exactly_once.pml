@@ -4,8 +4,9 @@
  * What a burst of polls took, what it put and its state take effect by one store, of the commit word. Before it, the
  * burst has written only what nobody looks at: slots without stamps, the state's other copy, the other record, in which
  * the first frame of each ring lies as well. After it, `apply` does what the record says, which may be done any number
- * of times: lay the first frame in its slot, stamp the slots, drop the shares; and the head is published, then or later. So recovery is to apply the record that is committed, to publish its head, and
- * to take back blocks lent in the burst that is not.
+ * of times: lay the first frame in its slot, stamp the slots, drop the shares; and the head is published, then or later.
+ * So recovery is to apply the record that is committed, to publish its head, and to take back blocks lent in the burst
+ * that is not.
  *
  * A share of a block is a set of bits, all of them when it is lent; sharing splits the set and touches no memory. Each
  * bit is cleared once a lending, whose number lies in the same word, so dropping it again does nothing. (The engine is
