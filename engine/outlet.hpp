@@ -4,6 +4,7 @@
 // Used by its lane's thread only. Nothing here waits: that is Lane's work (engine/lane.hpp).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
