@@ -27,10 +27,9 @@ struct InletRecord;
 
 class Inlet {
  public:
-  /// `progress` counts what the lane's queues have taken and put.
-  Inlet(Lane& lane, std::uint64_t& progress, const LinkEnd& end, LinkCounters& counters, shm::RingReader ring,
+  Inlet(Lane& lane, const LinkEnd& end, LinkCounters& counters, shm::RingReader ring,
         LocalQueue* local, shm::Doorbell producer_bell, const shm::ArenaTable& arenas, SinkMeter meter)
-      : lane_(&lane), progress_(&progress), end_(&end), counters_(&counters), ring_(ring), local_(local),
+      : lane_(&lane), end_(&end), counters_(&counters), ring_(ring), local_(local),
         from_(local ? &local->from() : &ring_.at()), producer_bell_(producer_bell), arenas_(&arenas), meter_(meter) {}
   Inlet(const Inlet&) = delete;
   Inlet& operator=(const Inlet&) = delete;
@@ -46,7 +45,7 @@ class Inlet {
   [[nodiscard]] Everyday everyday() const noexcept {
     const std::uint64_t pos = from_->pos, shape = tally_.everyday_shape();
     const shm::Slot& next = from_->slot(pos);
-    return {from_, shm::SlotReader::holds(next, pos) && tally_.is_everyday(next) ? &next : nullptr, pos, shape};
+    return {from_, shm::SlotReader::holds(next, pos) && tally_.is_everyday(next, shape) ? &next : nullptr, pos, shape};
   }
   /// Takes it.
   std::optional<Frame> take(const Everyday& next) {
@@ -54,7 +53,6 @@ class Inlet {
     std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{*next.slot, next.shape});
     tally_.count_everyday();
     if (meter_.header) meter_.count_everyday();
-    ++*progress_;
     if (next.from->pop_to(next.pos + 1)) release();
     return frame;
   }
@@ -126,7 +124,7 @@ class Inlet {
   void publish_counters() noexcept;
 
   [[nodiscard]] bool is_local() const noexcept { return end_->inside_lane(); }
-  [[nodiscard]] std::uint64_t taken() const noexcept { return tally_.frames(); }
+  [[nodiscard]] const std::uint64_t& taken() const noexcept { return tally_.frames(); }
   [[nodiscard]] bool at_eos() const noexcept { return at_eos_; }
   [[nodiscard]] const std::string& pad() const noexcept { return end_->sink; }
   [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
@@ -153,7 +151,6 @@ class Inlet {
   void claim() const noexcept;
   void account(const detail::Descriptor& d);
   Lane* lane_;
-  std::uint64_t* progress_;
   const LinkEnd* end_;
   LinkCounters* counters_;
   shm::RingReader ring_;

@@ -104,7 +104,7 @@ void Island::add_element_ends(const Element& element, const std::vector<Outlet*>
   element_ends_.push_back({&element, outlets, inlets, shutdown, inlets.empty()});
   Member& member = *std::ranges::find(members_, &element, &Member::element);
   if (member.source || !lane_.spec().measure_latency) return;
-  for (Outlet* outlet : outlets) outlet->origin = &member.origin;
+  for (Outlet* outlet : outlets) outlet->inherit_origin(member.origin);
   for (Inlet* inlet : inlets) inlet->origin = &member.origin;
 }
 

@@ -43,7 +43,7 @@ Inlet& Lane::add_inlet(std::uint32_t link) {
   if (!local_of_end_[i]) ring = shm::RingReader(memory_.ring(end), end.capacity);
   SinkMeter meter;
   if (end.to_sink) meter = {&control_.header(), spec_.measure_latency};
-  Inlet& inlet = inlets_.emplace_back(*this, progress_, end, control_.counters(i), ring, local_of_end_[i],
+  Inlet& inlet = inlets_.emplace_back(*this, end, control_.counters(i), ring, local_of_end_[i],
                                       bell_of(end.peer_lane), arenas_, meter);
   if (end.overflow != Overflow::block)
     inlet.take_from(overflow_inlets_.emplace_back(end, memory_.overflow_ring(end)));
@@ -62,7 +62,7 @@ Outlet& Lane::add_outlet(const std::vector<std::uint32_t>& links, const std::str
     if (end.overflow != Overflow::block)
       ends.back().overflow = &overflow_outlets_.emplace_back(end, memory_.overflow_ring(end), arenas_);
   }
-  return outlets_.emplace_back(*this, progress_, std::move(ends), pad, arenas_, from_source,
+  return outlets_.emplace_back(*this, std::move(ends), pad, arenas_, from_source,
                                from_source && spec_.measure_latency);
 }
 

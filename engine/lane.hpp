@@ -41,6 +41,8 @@ class Task {
   /// Each of those who take what it gives has got its EOS or gone: it ends, whether or not something still comes.
   [[nodiscard]] virtual bool abandoned() const noexcept { return false; }
   [[nodiscard]] virtual bool is_worker() const noexcept { return false; }
+  /// Changes with each frame that the worker takes or puts. 0: it is none.
+  [[nodiscard]] virtual std::uint64_t frames() const noexcept { return 0; }
   /// The lane parks, as no task can get on: marks the ends that this one waits for. False if it waits for something
   /// that is not weir's.
   virtual bool mark_awaited() noexcept = 0;
@@ -164,11 +166,16 @@ class Lane {
     return burst_end_ = turn_time_ > Burst::kTarget ? shm::Clock::now() : shm::Clock::time_point{};
   }
 
-  // What the ends and their queues note down during a poll, so that the lane knows whether it got on.
-  void note_progress() noexcept { ++progress_; }
-  void note_would_wait() noexcept {
+  // What the ends and their queues note down during a poll: whether another may follow at once, and when.
+  /// A frame was taken or put that the queue's end does not count, or not yet.
+  void note_uncounted() noexcept {
+    ++uncounted_;
+    attention_ = true;
+  }
+  /// `frames`: the task's.
+  void note_would_wait(std::uint64_t frames) noexcept {
     would_wait_ = attention_ = true;
-    progress_then_ = progress_;
+    frames_then_ = frames;
   }
   void note_timeout() noexcept { timed_out_ = attention_ = true; }
   /// Something happened that is not everyday: an end of stream, a queue found empty or full, a consumer gone.
@@ -177,10 +184,10 @@ class Lane {
   void wake_at(shm::Clock::time_point time) noexcept {
     if (!wake_at_ || time < *wake_at_) wake_at_ = time;
   }
-  [[nodiscard]] std::uint64_t progress() const noexcept { return progress_; }
+  [[nodiscard]] std::uint64_t uncounted() const noexcept { return uncounted_; }
   [[nodiscard]] bool would_wait() const noexcept { return would_wait_; }
-  /// The poll would have waited, was told that nothing has come, and went on to take or put frames.
-  [[nodiscard]] bool went_on() const noexcept { return would_wait_ && progress_ != progress_then_; }
+  /// The poll would have waited, was told that nothing has come, and went on to take or put frames. `frames`: the task's.
+  [[nodiscard]] bool went_on(std::uint64_t frames) const noexcept { return would_wait_ && frames != frames_then_; }
   [[nodiscard]] bool timed_out() const noexcept { return timed_out_; }
   [[nodiscard]] bool attention() const noexcept { return attention_; }
   void forget_waits() noexcept { would_wait_ = timed_out_ = attention_ = false; }
@@ -229,8 +236,8 @@ class Lane {
   std::chrono::nanoseconds turn_time_ = 2 * Burst::kTarget;  // nobody knows yet
   bool waited_ = false, waited_in_turn_ = false;  // inside of a poll: in this turn, in the last
   std::uint32_t sleeps_ = 0;  // ControlHeader::sleep
-  std::uint64_t progress_ = 0;
-  std::uint64_t progress_then_ = 0;  // when the poll would have waited
+  std::uint64_t uncounted_ = 0;    // frames
+  std::uint64_t frames_then_ = 0;  // when the poll would have waited
   bool would_wait_ = false;  // the poll would have waited, had the lane been its own
   bool timed_out_ = false;   // it has waited, for nothing
   bool attention_ = false;

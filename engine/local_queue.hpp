@@ -47,6 +47,7 @@ class LocalQueue {
   }
   void close() noexcept { closed_ = true; }
   [[nodiscard]] bool drained() const noexcept { return closed_ && !has_frame(); }
+  /// The producer finds out when it looks for room, as with a ring: until then, what it puts stays in the queue.
   void leave() noexcept {
     gone_ = true;
     to_.until = to_.pos;

@@ -17,16 +17,19 @@ using detail::Descriptor;
 using detail::FrameAccess;
 using detail::Payload;
 
-Outlet::Outlet(Lane& lane, std::uint64_t& progress, std::vector<Link> links, std::string pad,
-               const shm::ArenaTable& arenas, bool from_source, bool measure)
+Outlet::Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::ArenaTable& arenas, bool from_source,
+               bool measure)
     : lane_(&lane),
-      progress_(&progress),
       links_(std::move(links)),
       pad_(std::move(pad)),
       arenas_(&arenas),
       from_source_(from_source),
-      measure_(measure) {
-  if (links_.size() == 1) only_ = &links_.front();
+      measure_(measure),
+      describes_(from_source) {
+  if (links_.size() == 1) {
+    only_ = &links_.front();
+    bell_sign_ = &only_->consumer_bell.sign();
+  }
   for (const Link& link : links_) {
     all_local_ &= link.local != nullptr;
     any_crossing_ |= link.end->crosses_process;
@@ -36,14 +39,11 @@ Outlet::Outlet(Lane& lane, std::uint64_t& progress, std::vector<Link> links, std
 }
 
 void Outlet::find_everyday() noexcept {
-  const bool unusual = (held_ && at_step) || any_overflow_ || measure_ || eos_put_ || closed_ || !backlog_.empty() ||
-                       (only_ && (only_->gone() || (held_ && only_->is_at_commit())));
-  everyday_ = unusual || !only_ ? nullptr : only_->local ? &only_->local->to() : &only_->ring.at();
-}
-
-void Outlet::stamp(Descriptor& d) noexcept {
-  d.sequence = given_;
-  if (measure_) d.origin = origin_now();
+  everyday_ = nullptr;
+  if (!only_ || any_overflow_ || measure_ || eos_put_ || closed_ || !backlog_.empty()) return;
+  if (held_ && (at_step || only_->is_at_commit())) return;
+  shm::SlotWriter& to = only_->local ? only_->local->to() : only_->ring.at();
+  if (to.has_room() && !only_->gone()) everyday_ = &to;
 }
 
 bool Outlet::abandoned() const noexcept {
@@ -52,6 +52,7 @@ bool Outlet::abandoned() const noexcept {
 
 void Outlet::follow_up() noexcept {
   only_->consumer_bell.ring();
+  end_everyday_if_full();
   if (!has_room()) lane_->note_attention();
 }
 
@@ -60,6 +61,7 @@ void Outlet::put_any(Frame&& frame) {
   if (closed_) {  // after sub_process_shutdown: nobody will read it, an EOS frame that comes again included
     for (Link& link : links_) link.counters->dropped.store(++link.dropped, std::memory_order_relaxed);
     frame = Frame();
+    lane_->note_uncounted();
     return;
   }
   if (eos_put_) throw_after_eos();
@@ -79,6 +81,8 @@ void Outlet::put_any(Frame&& frame) {
   if (any_crossing_ && (FrameAccess::descriptor(frame).flags & detail::kMetadata)) metadata = encode_metadata(frame);
   Descriptor& d = FrameAccess::descriptor(frame);
   describe(d);
+  if (measure_) d.origin = origin_now();
+  ++given_;
   if (d.flags & detail::kEos) {
     eos_put_ = true;
     everyday_ = nullptr;
@@ -94,6 +98,7 @@ void Outlet::put_any(Frame&& frame) {
     frame = Frame();
   }
   if (metadata) detail::drop_share(metadata, metadata.ref);  // our own; each link has taken one of its own
+  end_everyday_if_full();
   if (!has_room()) lane_->note_attention();
 }
 
@@ -216,6 +221,7 @@ void Outlet::throw_after_eos() const {
 void Outlet::put_later(Frame&& frame) {
   lane_->note_attention();
   if (eos_queued()) throw_after_eos();
+  lane_->note_uncounted();
   eos_queued_ |= frame.eos();
   backlog_.push_back(std::move(frame));
   everyday_ = nullptr;

@@ -50,16 +50,16 @@ class Outlet {
     }
   };
 
-  /// `progress` as for Inlet.
-  Outlet(Lane& lane, std::uint64_t& progress, std::vector<Link> links, std::string pad, const shm::ArenaTable& arenas,
-         bool from_source, bool measure);
+  Outlet(Lane& lane, std::vector<Link> links, std::string pad, const shm::ArenaTable& arenas, bool from_source,
+         bool measure);
 
   /// All links have room, or a backlog waits that has to go first.
   [[nodiscard]] bool has_room() noexcept {
-    if (everyday_) return everyday_->has_room() || only_->has_room();
+    if (everyday_) return true;
     if (!backlog_.empty()) return false;
     for (Link& link : links_)
       if (!link.has_room()) return false;
+    find_everyday();
     return true;
   }
   /// Puts a plain frame where nothing has to be looked at: one link, room known of. False: nothing was done. Where there
@@ -67,14 +67,12 @@ class Outlet {
   bool put_everyday(Frame& frame) {
     shm::SlotWriter* const to = everyday_;
     detail::Descriptor& d = detail::FrameAccess::descriptor(frame);
-    if (!to || !detail::is_plain(d) || !to->has_room()) return false;
-    if (from_source_) d.sequence = given_;
-    else if (origin && d.origin == 0) d.origin = *origin;
+    if (!to || !detail::is_plain(d)) return false;
+    if (describes_) describe(d);
     ++given_;
     const bool more = to->put(d);
     detail::DescriptorCopy::clear_plain(d);
-    ++*progress_;
-    if (!more || only_->consumer_bell.is_awaited()) [[unlikely]] follow_up();
+    if (!more || shm::Doorbell::is_awaited(*bell_sign_)) [[unlikely]] follow_up();
     return true;
   }
   /// Puts the frame on all links; needs has_room(). Throws PayloadError if it can't cross; then nothing was put.
@@ -99,7 +97,7 @@ class Outlet {
   [[nodiscard]] bool abandoned() const noexcept;
   [[nodiscard]] bool is_local() const noexcept { return all_local_; }
   [[nodiscard]] std::size_t limit() const noexcept { return links_.empty() ? 0 : links_.front().end->capacity; }
-  [[nodiscard]] std::uint64_t given() const noexcept { return given_; }
+  [[nodiscard]] const std::uint64_t& given() const noexcept { return given_; }
   [[nodiscard]] const std::string& pad() const noexcept { return pad_; }
   [[nodiscard]] Lane& lane() const noexcept { return *lane_; }
   /// The lane is about to wait: counts the links that it may wait for.
@@ -125,6 +123,11 @@ class Outlet {
     find_everyday();
   }
   [[nodiscard]] std::size_t links() const noexcept { return links_.size(); }
+  /// Of the last frame that its element took: what frames get that have none.
+  void inherit_origin(const std::uint32_t& origin) noexcept {
+    origin_ = &origin;
+    describes_ = true;
+  }
   void resume(const OutletRecord& record, std::span<const LinkRecord> links) noexcept;
   void note_in(OutletRecord& record, std::span<LinkRecord> links) const noexcept;
   void committed() noexcept {
@@ -143,7 +146,6 @@ class Outlet {
   void refuse_broken() const;
   const std::atomic<std::uint32_t>* stop = nullptr;  ///< the worker's; null: only the lane's
   std::atomic<std::uint32_t>* eos_count = nullptr;   ///< the worker's count of pads that have given EOS
-  std::uint32_t* origin = nullptr;  ///< of the last frame that its element took, for frames that have none
   bool overfull = false;      ///< a link that never waits has no more room: its consumer should have a turn
   bool wanted = false;        ///< the last poll found it full
   bool awaited = false;       ///< the lane waits for room here
@@ -159,26 +161,29 @@ class Outlet {
   static void mark(Frame& frame, Link& link);
   [[noreturn]] void throw_after_eos() const;
   void find_everyday() noexcept;
+  void end_everyday_if_full() noexcept {
+    if (everyday_ && !everyday_->has_room()) everyday_ = nullptr;
+  }
   /// After an everyday put: wakes the consumer, and sees whether there is room for another.
   void follow_up() noexcept;
   void describe(detail::Descriptor& d) noexcept {
-    if (from_source_) stamp(d);
-    else if (origin && d.origin == 0) d.origin = *origin;
-    ++given_;
+    if (from_source_) d.sequence = given_;
+    else if (origin_ && d.origin == 0) d.origin = *origin_;
   }
-  void stamp(detail::Descriptor& d) noexcept;
   [[nodiscard]] bool must_change(const Frame& frame, const Link& link) const noexcept;
 
   Lane* lane_;
-  std::uint64_t* progress_;
   std::vector<Link> links_;
   Link* only_ = nullptr;      // where there is one
-  shm::SlotWriter* everyday_ = nullptr;  // the same one's, as long as nothing else has to be looked at to put a frame
+  shm::SlotWriter* everyday_ = nullptr;  // the same one's, as long as it has room and nothing else has to be looked at
+  const std::atomic<std::uint32_t>* bell_sign_ = nullptr;  // the same one's
+  const std::uint32_t* origin_ = nullptr;
   std::string pad_;
   const shm::ArenaTable* arenas_;
   std::deque<Frame> backlog_;
   std::uint64_t given_ = 0;
   bool from_source_, measure_;
+  bool describes_;            // frames get something on the way
   bool all_local_ = true, any_crossing_ = false, any_overflow_ = false;
   bool eos_put_ = false, eos_queued_ = false, closed_ = false;
   bool held_ = false;

@@ -5,6 +5,7 @@
 
 #include "engine/counted.hpp"
 #include "engine/gap.hpp"
+#include "engine/lane.hpp"
 
 namespace weir {
 
@@ -115,6 +116,7 @@ bool Inlet::take_overflow(Frame& frame) {
   ++overflow_->gaps;
   if (came) overflow_->hand.put(std::move(frame));
   d = only_gap(gap);
+  lane_->note_uncounted();
   return true;
 }
 

@@ -15,7 +15,11 @@ namespace weir::engine {
 class PadTally {
  public:
   [[nodiscard]] bool is_everyday(const detail::Descriptor& d) const noexcept {
-    return detail::shape_of(d) == everyday_shape_ && d.type == everyday_type_;
+    return is_everyday(d, everyday_shape_);
+  }
+  /// The same, with everyday_shape().
+  [[nodiscard]] bool is_everyday(const detail::Descriptor& d, std::uint64_t shape) const noexcept {
+    return detail::shape_of(d) == shape && d.type == everyday_type_;
   }
   /// The shape of everyday frames, for whoever must not read it again where others may write.
   [[nodiscard]] std::uint64_t everyday_shape() const noexcept { return everyday_shape_; }
@@ -26,7 +30,7 @@ class PadTally {
   /// frame was counted, if its spec is not that of the frames before.
   void count(const detail::Descriptor& d, const std::string& pad, bool looked_at);
 
-  [[nodiscard]] std::uint64_t frames() const noexcept { return frames_; }
+  [[nodiscard]] const std::uint64_t& frames() const noexcept { return frames_; }
   [[nodiscard]] std::uint64_t samples() const noexcept { return frames_ + more_samples_; }
 
  private:

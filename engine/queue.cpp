@@ -49,7 +49,7 @@ bool take_later(Inlet& inlet, Frame& frame, bool may_wait, std::optional<std::ch
   if (!may_wait || inlet.drained()) return false;
   const shm::Deadline deadline = timeout ? deadline_after(*timeout) : std::nullopt;
   if ((inlet.is_local() || lane.shared()) && !inlet.element_side) {
-    lane.note_would_wait();
+    lane.note_would_wait(inlet.worker ? inlet.worker->frames() : 0);
     if (deadline) lane.wake_at(*deadline);
     return false;
   }
@@ -65,19 +65,15 @@ bool take_later(Inlet& inlet, Frame& frame, bool may_wait, std::optional<std::ch
         },
         deadline);
   }
-  if (!inlet.try_take(frame)) {
-    lane.note_timeout();
-    return false;
-  }
-  lane.note_progress();
-  return true;
+  if (inlet.try_take(frame)) return true;
+  lane.note_timeout();
+  return false;
 }
 
 [[gnu::noinline]] std::optional<Frame> take_unusual(Inlet& inlet, bool may_wait,
                                                     std::optional<std::chrono::nanoseconds> timeout) {
   std::optional<Frame> frame(std::in_place);
-  if (inlet.try_take(*frame)) inlet.lane().note_progress();
-  else if (!take_later(inlet, *frame, may_wait, timeout)) frame.reset();
+  if (!inlet.try_take(*frame) && !take_later(inlet, *frame, may_wait, timeout)) frame.reset();
   return frame;
 }
 
@@ -88,7 +84,6 @@ bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
     const bool waits = lane.can_be_parted() && outlet.backlog_is_long();
     if ((outlet.puts_later || (lane.shared() && !outlet.element_side && !waits)) && !deadline) {
       outlet.put_later(std::move(frame));
-      lane.note_progress();
       return true;
     }
     outlet.refuse_too_much();
@@ -104,7 +99,6 @@ bool put(Outlet& outlet, Frame& frame, const shm::Deadline& deadline) {
     }
   }
   outlet.put(std::move(frame));
-  lane.note_progress();
   return true;
 }
 
@@ -176,7 +170,6 @@ bool QueueWriter::try_put(Frame& frame) {
     return false;
   }
   out.put(std::move(frame));
-  out.lane().note_progress();
   return true;
 }
 

@@ -42,7 +42,7 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
     const std::string pad = spec.element + ":src:" + (i < spec.source_pads.size() ? spec.source_pads[i] : "out");
     Outlet& outlet = lane.add_outlet(spec.outlets[i], pad, spec.is_source);
     outlet.stop = &control.stop;
-    if (inherits_origin) outlet.origin = &origin_;
+    if (inherits_origin) outlet.inherit_origin(origin_);
     if (i < spec.source_pads.size()) outlet.eos_count = &control.pads_at_eos;
     outlets_.push_back(&outlet);
     context_.outqs_.emplace_back(&outlet, pad);
@@ -60,21 +60,50 @@ Worker::Worker(Lane& lane, const WorkerSpec& spec, WorkerControl& control,
   }
 }
 
-/// Whether another poll may follow at once: the one before got on, met nothing but everyday frames, and nobody has asked
-/// the worker to stop. With copies of what a worker refers to: the compiler would read that again after each poll.
-struct Worker::GoesOn {
-  explicit GoesOn(const Worker& worker) noexcept
-      : lane(worker.lane_), stop(worker.control_.stop), is_source(worker.spec_.is_source) {}
-  [[nodiscard]] bool after(std::uint64_t progress_before) const noexcept {
+/// Polls in a row, the first of which is about to begin. With copies of what a worker refers to: the compiler would read
+/// that again after each of them.
+class Worker::Row {
+ public:
+  explicit Row(const Worker& worker) noexcept
+      : worker_(worker), lane_(worker.lane_), stop_(worker.control_.stop), is_source_(worker.spec_.is_source),
+        of_several_(worker.inlets_.size() > 1 || worker.outlets_.size() > 1),
+        taken_(worker.inlets_.empty() ? kNone : worker.inlets_.front()->taken()),
+        given_(worker.outlets_.empty() ? kNone : worker.outlets_.front()->given()), uncounted_(lane_.uncounted()),
+        before_(frames()) {}
+  /// Whether another poll follows at once: the one before took or put frames, everyday ones, and nobody has asked the
+  /// worker to stop.
+  [[nodiscard]] bool goes_on() noexcept {
+    const std::uint64_t now = frames();
     // A stop of the run sets the workers' words, too.
     // SYNC event.set (acquire): pairs with Event::set and Run::tell_lanes_to_stop
-    return !lane.attention() && lane.progress() != progress_before && stop.load(std::memory_order_acquire) == 0 &&
-           !(is_source && lane.end_of_stream_requested());
+    if (lane_.attention() || now == before_ || stop_.load(std::memory_order_acquire) != 0 ||
+        (is_source_ && lane_.end_of_stream_requested()))
+      return false;
+    before_ = now;
+    return true;
   }
-  const Lane& lane;
-  const std::atomic<std::uint32_t>& stop;
-  const bool is_source;
+  /// Whether the last poll has got on.
+  [[nodiscard]] bool got_on() const noexcept { return lane_.uncounted() != uncounted_ || frames() != before_; }
+
+ private:
+  static constexpr std::uint64_t kNone = 0;
+  /// As Worker::frames(), but for those that are not counted: they draw attention.
+  [[nodiscard]] std::uint64_t frames() const noexcept { return of_several_ ? worker_.frames() : taken_ + given_; }
+  const Worker& worker_;
+  const Lane& lane_;
+  const std::atomic<std::uint32_t>& stop_;
+  const bool is_source_, of_several_;
+  const std::uint64_t &taken_, &given_;
+  const std::uint64_t uncounted_;  // before the first poll
+  std::uint64_t before_;           // frames, before the last
 };
+
+std::uint64_t Worker::frames() const noexcept {
+  std::uint64_t frames = lane_.uncounted();
+  for (const Inlet* inlet : inlets_) frames += inlet->taken();
+  for (const Outlet* outlet : outlets_) frames += outlet->given();
+  return frames;
+}
 
 bool Worker::stopped() const noexcept { return lane_.stopping() || context_.should_stop(); }
 
@@ -199,22 +228,21 @@ bool Worker::abandoned() const noexcept {
 // some 50 us, as what they put waits for their commit. They do not grow where a poll must not be undone while its process
 // lives, as it may keep what can't be undone; nor right after a death, so that it can be said which frame a poll had in
 // hand that is deadly (Run::set_aside).
-Worker::Polls Worker::poll_in_journal() {
+bool Worker::poll_in_journal() {
   Journal& journal = *lane_.journal();
-  Polls polls;
-  const GoesOn goes_on(*this);
+  bool got_on = false;
   const auto can_go_on = [&] {
     return std::ranges::all_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }) && outlets_have_room();
   };
   const auto burst = [&](unsigned most) {
+    Row row(*this);
     do {
-      polls.before = lane_.progress();
       journal.begin_poll();
       spec_.function(context_);
       journal.end_poll();
-      ++polls.count;
-      if (lane_.spec().stall_ns != 0) control_.polls.store(polls_ + polls.count, std::memory_order_relaxed);
-    } while (journal.polls() < most && goes_on.after(polls.before) && can_go_on());
+      if (lane_.spec().stall_ns != 0) control_.polls.store(polls_ + journal.polls(), std::memory_order_relaxed);
+    } while (journal.polls() < most && can_go_on() && row.goes_on());
+    got_on = row.got_on();
   };
   const bool singly = lane_.spec().delivery != Delivery::exactly_once || careful_polls_ != 0;
   if (careful_polls_ != 0) --careful_polls_;
@@ -228,7 +256,6 @@ Worker::Polls Worker::poll_in_journal() {
       burst(journal_burst_);
     } catch (const BurstTooLong&) {
       undo();
-      polls.count = 0;
       journal_burst_ = 1;
       burst(1);
     }
@@ -236,8 +263,19 @@ Worker::Polls Worker::poll_in_journal() {
     undo();
     throw;
   }
+  polls_ += journal.polls();
   journal.commit(context_.finished_);
-  return polls;
+  return got_on;
+}
+
+bool Worker::poll_in_row(unsigned most) {
+  Row row(*this);
+  const auto function = spec_.function;
+  const std::uint64_t last = polls_ + most;
+  do {
+    function(context_);
+  } while (++polls_ < last && row.goes_on());
+  return row.got_on();
 }
 
 // Another process has done all there was to do, and may have died before it told of its last commit: the worker's code
@@ -270,23 +308,15 @@ Poll Worker::call() {
   const bool shared = lane_.shared();
   if (shared) burst_.begin(lane_.burst_end());
   prepare_call();
-  Polls polls;
+  const std::uint64_t polls_before = polls_;
+  bool got_on = false;
   // Each poll by itself where the supervisor watches them, or the worker wants to be told of each.
   const bool singly = lane_.spec().stall_ns != 0 || context_.on_commit_;
   const unsigned most = singly ? 1 : shared ? burst_.polls() : Burst::kMost;
   try {
-    if (lane_.journal()) polls = poll_in_journal();
-    else {
-      const auto function = spec_.function;
-      const GoesOn goes_on(*this);
-      do {
-        polls.before = goes_on.lane.progress();
-        function(context_);
-        ++polls.count;
-      } while (polls.count < most && goes_on.after(polls.before));
-    }
+    got_on = lane_.journal() ? poll_in_journal() : poll_in_row(most);
     if (context_.on_commit_) [[unlikely]]
-      context_.on_commit_(lane_.journal() ? lane_.journal()->polls_committed() : polls_ + polls.count);
+      context_.on_commit_(lane_.journal() ? lane_.journal()->polls_committed() : polls_);
   } catch (const Interrupted&) {
     // stopped while it waited; poll() sees the event
   } catch (const std::exception& error) {
@@ -294,12 +324,11 @@ Poll Worker::call() {
   } catch (...) {
     fail("unknown", "an exception that is not a std::exception");
   }
-  polls_ += polls.count;
   control_.polls.store(polls_, std::memory_order_relaxed);  // a figure for reports
-  if (shared) burst_.end(polls.count == most, lane_.end_burst());
-  if (lane_.went_on()) lane_.lives_by_the_clock = true;  // it needs waits that take their time
+  if (shared) burst_.end(polls_ - polls_before == most, lane_.end_burst());
+  if (lane_.went_on(frames())) lane_.lives_by_the_clock = true;  // it needs waits that take their time
   if (has_ended()) return Poll::finished;
-  return lane_.progress() != polls.before ? Poll::progressed : judge_idle();
+  return got_on ? Poll::progressed : judge_idle();
 }
 
 void Worker::fail(const std::string& type, const std::string& text) {
@@ -405,7 +434,7 @@ bool Worker::wait_for(Ready&& ready, std::optional<std::chrono::nanoseconds> tim
   lane_.note_attention();
   const shm::Deadline deadline = timeout ? shm::deadline_after(*timeout) : std::nullopt;
   if (lane_.shared() || std::ranges::any_of(inlets_, [](const Inlet* inlet) { return inlet->is_local(); })) {
-    lane_.note_would_wait();
+    lane_.note_would_wait(frames());
     if (deadline) lane_.wake_at(*deadline);
     return false;
   }
@@ -428,7 +457,6 @@ std::optional<WorkerContext::PadFrame> Worker::get_any(std::optional<std::chrono
     if (!inlets_[pad]->try_take(taken->frame)) continue;
     taken->pad = pad;
     next_inlet_ = pad + 1;
-    lane_.note_progress();
     return taken;
   }
   return std::nullopt;
@@ -441,7 +469,6 @@ std::optional<std::vector<Frame>> Worker::get_each(std::optional<std::chrono::na
   std::optional<std::vector<Frame>> frames(std::in_place, inlets_.size());
   for (std::size_t i = 0; i < inlets_.size(); ++i)
     if (!inlets_[i]->try_take((*frames)[i])) (*frames)[i] = Frame::end_of_stream();
-  lane_.note_progress();
   return frames;
 }
 

@@ -33,6 +33,7 @@ class Worker final : public Task {
   bool mark_awaited() noexcept override;
   [[nodiscard]] bool abandoned() const noexcept override;
   [[nodiscard]] bool is_worker() const noexcept override { return true; }
+  [[nodiscard]] std::uint64_t frames() const noexcept override;
 
   // For WorkerContext.
   /// This poll is its last.
@@ -48,12 +49,10 @@ class Worker final : public Task {
 
  private:
   Poll call();
-  struct Polls {
-    unsigned count = 0;
-    std::uint64_t before = 0;  ///< the lane's progress before the last of them
-  };
-  struct GoesOn;
-  Polls poll_in_journal();
+  class Row;
+  // Whether the last poll got on.
+  [[nodiscard]] bool poll_in_row(unsigned most);
+  [[nodiscard]] bool poll_in_journal();
   void undo();
   void visit();
   void prepare_call() noexcept;

@@ -62,6 +62,17 @@ class Doorbell {
     else std::atomic_signal_fence(std::memory_order_seq_cst);
     return bell->parked.load(std::memory_order_relaxed) != 0;
   }
+  /// For whoever rings after each frame: a word to keep, of which is_awaited() says whether ring() has anything to do.
+  /// Where there is no membarrier it always has: there ring() makes the fence.
+  [[nodiscard]] const std::atomic<std::uint32_t>& sign() const noexcept {
+    static constexpr std::atomic<std::uint32_t> kNobody{0}, kAlways{1};
+    return !bell_ ? kNobody : barrier_ == Barrier::fence ? kAlways : bell_->parked;
+  }
+  [[nodiscard]] static bool is_awaited(const std::atomic<std::uint32_t>& sign) noexcept {
+    // SYNC bell.park: as above
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return sign.load(std::memory_order_relaxed) != 0;
+  }
 
   /// Wakes the lane whatever the word says: a ringer that was killed may have cleared it, and not have come further.
   void rouse() const noexcept;

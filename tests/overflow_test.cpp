@@ -1,6 +1,7 @@
 // Links whose producer never waits: what each policy drops, what is told of it, and that the ledger and the time of the
 // stream stay whole, wherever the two sides run and whichever of them dies.
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <optional>
@@ -111,7 +112,7 @@ class Links : public Placed {
   }
   void start() {
     parallelize_.emplace(pipeline_, options());
-    (void)share_words(*parallelize_);
+    words_ = share_words(*parallelize_);
     for (const char* name : {"log", "other"})
       logs_.push_back(parallelize_->to_shm(name, std::vector<std::byte>(sizeof(Log))));
   }
@@ -132,6 +133,7 @@ class Links : public Placed {
   const Log& log(std::size_t i = 0) { return logs_[i].as<Log>()[0]; }
 
   ParallelizeSourceElement* source_ = nullptr;
+  SharedBlock words_;
   std::vector<SharedBlock> logs_;
   std::optional<Parallelize> parallelize_;
 };
@@ -276,6 +278,51 @@ TEST_P(Links, TellOfWhatWasDroppedLastAlsoWithoutAnEndOfStream) {
   run();
   EXPECT_THAT(log().all(), ElementsAre(Seen{1, 1, 0, 0, 0}, Seen{2, 1, 0, 0, 1}, Seen{3, 17, 17, 0, 2}));
   EXPECT_EQ(link_to(report(), "sink:worker:in").dropped_by_policy, 17u);
+}
+
+/// Looks at both queues in each poll, but waits for neither; tells the giver of the second one how many frames it has seen.
+class TwoQueues : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (word(ctx) < ctx.arg<std::int64_t>("opens")) return;
+    if (const auto frame = ctx.inq(0).get_nowait()) {
+      Log& log = ctx.shm("log").as<Log>()[0];
+      log.seen[log.size++] = seen_of(*frame);
+      word(ctx, 2) = static_cast<std::int32_t>(log.size);
+    }
+    (void)ctx.inq(1).get_nowait();
+  }
+};
+WEIR_WORKER(TwoQueues);
+
+/// Gives nothing but the end of its stream, once so many frames were seen, or when 3 s have passed.
+class LateGiver : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    using Clock = std::chrono::steady_clock;
+    const auto begun = ctx.state<Clock::time_point>(Clock::now());
+    if (word(ctx, 2) < ctx.arg<std::int64_t>("after") && Clock::now() - begun < std::chrono::seconds(3)) return;
+    word(ctx, 3) = word(ctx, 2).load();
+    ctx.outq().put(Frame::end_of_stream());
+  }
+};
+WEIR_WORKER(LateGiver);
+
+TEST_P(Links, GiveTheFrameAfterAGapThoughAnotherQueueIsEmpty) {
+  add_source({{"count", 20}});
+  auto& late = pipeline_.emplace<LateGiver>(place("late", {}, {"out"}, 100, {{"after", 4}}));
+  ElementOptions options = place("sink", {"in", "late"}, {}, 2, {{"opens", 20}});
+  options.overflow = Overflow::drop_oldest;
+  auto& sink = pipeline_.emplace<TwoQueues>(std::move(options));
+  pipeline_.link(source_->src("out"), sink.snk("in"));
+  pipeline_.link(late.src("out"), sink.snk("late"));
+  start();
+  parallelize_->run();
+  expect_balance();
+  EXPECT_THAT(log().all(), ElementsAre(gap(0, 18), data(18), data(19), end(20)));
+  EXPECT_EQ(words_.as<std::int32_t>()[3], 4) << "seen when the other queue's stream ended";
 }
 
 // --- deaths

@@ -83,7 +83,6 @@ void take_all(Inlet& inlet, bool discards) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Consumer consumer;
-  static std::uint64_t progress = 0;
   if (size == 0) return 0;
   auto input = std::as_bytes(std::span(data + 1, size - 1));
   const auto write = [&](std::byte* to, std::size_t bytes) {
@@ -100,7 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   shm::RingHeader* header = shm::attach_ring(consumer.ring.data(), consumer.ring.size(), kLimit);
   if (!header) return 0;
   const shm::RingReader reader(header, kLimit);
-  Inlet inlet(consumer.lane, progress, consumer.spec.ends[0], consumer.control.counters(0), reader, nullptr, shm::Doorbell(),
+  Inlet inlet(consumer.lane, consumer.spec.ends[0], consumer.control.counters(0), reader, nullptr, shm::Doorbell(),
               consumer.arenas, {&consumer.control.header(), true});
   take_all(inlet, data[0] % 2 != 0);
   (void)shm::frames_put(*header, kLimit);
