@@ -93,6 +93,7 @@ struct SlotReader {
   std::uint64_t mask = 0;
   std::uint64_t pos = 0;          ///< of the next frame
   std::uint64_t due = std::uint64_t{1} << 62;  ///< from this position on, what was taken has to be given back
+  mutable std::uint64_t looks_ahead_from = 0;  ///< a position; a hint that is no part of the reader's state
 
   [[nodiscard]] const Slot& slot(std::uint64_t at) const noexcept { return slots[at & mask]; }
   [[nodiscard]] bool is_readable(std::uint64_t at) const noexcept { return holds(slot(at), at); }
@@ -107,11 +108,17 @@ struct SlotReader {
     pos = next;
     return static_cast<std::int64_t>(next - due) >= 0;
   }
-  /// The slot is about to be copied: the one so many places behind it is wanted soon, and on its way in time. Further
-  /// away than a core has buffers for such requests is slower than not at all, and close behind the producer it takes
-  /// away what that is about to write. Behind the last slot it is of no use, and does no harm.
-  static void look_ahead(const Slot& slot, std::size_t places) noexcept {
+  /// The slot of that position is about to be copied: the one so many places behind it is wanted soon, and on its way in
+  /// time. Further away than a core has buffers for such requests is slower than not at all. Behind the last slot it is of
+  /// no use, and does no harm.
+  void look_ahead(const Slot& slot, std::uint64_t at, std::size_t places) const noexcept {
+    if (at < looks_ahead_from) return;
     __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(&slot) + places * sizeof slot));
+  }
+  /// The queue was found empty. Close behind the producer, to look ahead takes away what that is about to write, so that
+  /// it has to get it back, and the two stay close: for some frames nothing is asked for.
+  void note_empty() const noexcept {
+    if (looks_ahead_from != pos + 16) [[unlikely]] looks_ahead_from = pos + 16;  // who spins looks again and again
   }
 };
 
@@ -186,11 +193,15 @@ class RingReader {
         quantum_(limit < 4 ? 1 : limit / 4),
         at_{reinterpret_cast<const Slot*>(header + 1), ring_slots(limit) - 1, 0, quantum_} {}
 
-  [[nodiscard]] bool has_frame() const noexcept { return at_.is_readable(at_.pos); }
+  [[nodiscard]] bool has_frame() const noexcept {
+    if (at_.is_readable(at_.pos)) return true;
+    at_.note_empty();
+    return false;
+  }
   /// The next frame, in shared memory, to be copied; needs has_frame().
   [[nodiscard]] const detail::Descriptor& front() const noexcept {
     const Slot& slot = at_.slot(at_.pos);
-    SlotReader::look_ahead(slot, 8);
+    at_.look_ahead(slot, at_.pos, 8);
     return slot;
   }
   /// The next frames, up to `n`, in shared memory; fewer where no more are readable or the ring begins anew.
@@ -198,7 +209,8 @@ class RingReader {
     const std::uint64_t index = at_.pos & at_.mask, most = std::min<std::uint64_t>(n, at_.mask + 1 - index);
     std::uint64_t count = 0;
     for (; count < most && at_.is_readable(at_.pos + count); ++count)
-      SlotReader::look_ahead(at_.slots[index + count], 8);
+      at_.look_ahead(at_.slots[index + count], at_.pos + count, 8);
+    if (count == 0) at_.note_empty();
     return {at_.slots + index, count};
   }
   /// The next `n` frames were copied. True when enough is taken for release() to be due.
