@@ -66,9 +66,10 @@ void make_crossable(Frame& frame, const LinkEnd& end) {
   else copy_into_arena(frame);
 }
 
-void throw_broken(const LinkEnd& end, const std::string& who) {
-  throw PayloadError("the queue from '" + end.source + "' to '" + end.sink + "' is broken: " + who +
-                     " has written over it");
+PayloadError broken_queue(const std::string& source, const std::string& sink, const std::string& who) {
+  return PayloadError("the queue from '" + source + "' to '" + sink + "' is broken: " + who + " has written over it");
 }
+
+void throw_broken(const LinkEnd& end, const std::string& who) { throw broken_queue(end.source, end.sink, who); }
 
 }  // namespace weir::engine

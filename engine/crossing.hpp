@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/lane_spec.hpp"
+#include "weir/error.hpp"
 #include "weir/frame.hpp"
 
 namespace weir::engine {
@@ -18,7 +19,9 @@ inline constexpr std::size_t kMostMetadata = UINT32_MAX;  ///< bytes of an encod
 void make_crossable(Frame& frame, const LinkEnd& end);
 /// A block's items into one of its own. Throws MemoryError.
 void copy_into_arena(Frame& frame);
-/// Throws PayloadError: the other side of the link has put there what can't be.
+/// What can't be is in the link's queue. `who` has put it there.
+[[nodiscard]] PayloadError broken_queue(const std::string& source, const std::string& sink, const std::string& who);
+inline constexpr const char* kOneOfTwo = "one of its two processes";
 [[noreturn]] void throw_broken(const LinkEnd& end, const std::string& who);
 
 }  // namespace weir::engine

@@ -11,8 +11,8 @@
 
 #include <unistd.h>
 
+#include "engine/crossing.hpp"
 #include "engine/run.hpp"
-#include "engine/wait_graph.hpp"
 
 namespace weir::engine {
 
@@ -84,6 +84,17 @@ std::vector<std::uint32_t> Run::parts() const {
   return part;
 }
 
+/// A queue that its producer finds full and its consumer empty. That can't be, but for frames that a journal holds back.
+const PlannedLink* Run::find_contradiction(const std::vector<AwaitedLink>& awaited) const {
+  for (const AwaitedLink& room : awaited) {
+    const PlannedLink& link = plan_.links[room.link];
+    if (!room.for_room || plan_.lanes[link.producer_lane].journal || plan_.lanes[link.consumer_lane].journal) continue;
+    const auto for_frame = [&](const AwaitedLink& other) { return other.link == room.link && !other.for_room; };
+    if (std::ranges::any_of(awaited, for_frame)) return &link;
+  }
+  return nullptr;
+}
+
 void Run::look_for_deadlock() {
   // SYNC run.stopping (acquire): pairs with request_stop
   if (stopping_.load(std::memory_order_acquire)) return;
@@ -120,6 +131,11 @@ void Run::look_for_deadlock() {
   const std::vector<std::uint32_t> after = sleepers();
   for (std::uint32_t lane = 0; lane < lanes_.size(); ++lane)
     if (dead[lane] && after[lane] != before[lane]) return;
+  if (const PlannedLink* link = find_contradiction(awaited)) {
+    const PayloadError broken = broken_queue(link->source, link->sink, kOneOfTwo);
+    add_error(std::make_exception_ptr(broken), broken.what());
+    return request_stop(options_.stop_timeout);
+  }
   const auto found = find_deadlock(plan_, in_poll, awaited, positions);
   if (!found) return;
   add_error(std::make_exception_ptr(*found), found->what());

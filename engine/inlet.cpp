@@ -128,7 +128,7 @@ void Inlet::refuse_too_much() const {
 // See Outlet::refuse_broken.
 void Inlet::refuse_broken() const {
   if (overflow_ ? overflow_->ring.is_broken() : !local_ && ring_.is_broken())
-    throw_broken(*end_, held_ ? "one of its two processes" : "its producer's process");
+    throw_broken(*end_, held_ || overflow_ ? kOneOfTwo : "its producer's process");
 }
 
 void Inlet::leave() noexcept {

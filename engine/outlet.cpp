@@ -178,7 +178,7 @@ void Outlet::refuse_too_much() const {
 void Outlet::refuse_broken() const {
   for (const Link& link : links_)
     if (!link.local && !link.gone() && link.ring.is_broken())
-      throw_broken(*link.end, held_ ? "one of its two processes" : "its consumer's process");
+      throw_broken(*link.end, held_ ? kOneOfTwo : "its consumer's process");
 }
 
 void Outlet::put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata) {

@@ -29,6 +29,7 @@
 #include "engine/plan.hpp"
 #include "engine/spawn.hpp"
 #include "engine/worker.hpp"
+#include "engine/wait_graph.hpp"
 #include "weir/parallelize.hpp"
 
 namespace weir::engine {
@@ -209,6 +210,7 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] std::vector<std::uint32_t> sleepers() const;
   [[nodiscard]] std::vector<std::uint32_t> parts() const;
   void look_for_deadlock();
+  [[nodiscard]] const PlannedLink* find_contradiction(const std::vector<AwaitedLink>& awaited) const;
 
   // how elements left (stop_report.cpp)
   void note_ending() noexcept;

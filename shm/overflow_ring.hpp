@@ -58,6 +58,10 @@ struct Claim {
   [[nodiscard]] std::uint64_t displaced_after(std::uint64_t base) const noexcept {
     return base + (((word >> 48) - base) & kDisplacements);
   }
+  /// Whether the position is as many frames on as these and the displaced ones together, as far as its bits say.
+  [[nodiscard]] bool counts(std::uint64_t takes) const noexcept {
+    return ((word - takes) & kDisplacements) == (word >> 48 & kDisplacements);
+  }
   [[nodiscard]] bool follows_displaced() const noexcept { return word >> 63 != 0; }
   [[nodiscard]] std::uint64_t when_taken() const noexcept {
     return ((word + 1) & kPositions) | (word & (kDisplacements << 48));
@@ -204,6 +208,7 @@ class OverflowReader {
   [[nodiscard]] bool has_any() const noexcept {
     Claim claim = view_.claim();
     for (unsigned round = 0; round < kMostRounds; ++round) {
+      if (!is_sound(claim)) return false;
       const std::uint64_t front = claim.position_after(taken_);
       if (view_.is_readable(front)) return true;
       const Claim again = view_.claim();
@@ -216,6 +221,7 @@ class OverflowReader {
   bool take(detail::Descriptor& frame, detail::Descriptor& note, std::uint64_t samples_so_far) noexcept {
     Claim claim = view_.claim();
     for (unsigned round = 0; round < kMostRounds; ++round) {
+      if (!is_sound(claim)) return false;
       const std::uint64_t front = claim.position_after(taken_);
       if (!view_.is_readable(front)) {
         const Claim again = view_.claim();
@@ -234,6 +240,7 @@ class OverflowReader {
       const GapNotes& notes = view_.notes(front);
       detail::DescriptorCopy::all(note, claim.follows_displaced() ? notes.displaced : notes.own);
       taken_ = front + 1;
+      ++takes_;
       view_.header().ring.samples.store(samples_so_far, std::memory_order_relaxed);  // a figure for reports
       // SYNC ring.release (release): the frame is copied; pairs with the acquire in OverflowWriter::is_free.
       view_.header().ring.head.store(taken_, std::memory_order_release);
@@ -253,8 +260,9 @@ class OverflowReader {
     const std::uint64_t front = view_.claim().position_after(taken_);
     return closed_at() == front && !has_last_note(front);
   }
-  /// The producer says that it has ended elsewhere than where its frames do.
+  /// The claim has been written over, or the producer says that it has ended elsewhere than where its frames do.
   [[nodiscard]] bool is_broken() const noexcept {
+    if (!is_sound(view_.claim())) return true;
     const std::uint64_t closed = closed_at();
     return closed != kOpen && closed != view_.claim().position_after(taken_) && !has_any();
   }
@@ -265,6 +273,8 @@ class OverflowReader {
   }
 
  private:
+  /// Each step of the claim is a frame that was taken here, or one that was displaced, and the claim counts those.
+  [[nodiscard]] bool is_sound(Claim claim) const noexcept { return claim.counts(takes_); }
   [[nodiscard]] std::uint64_t closed_at() const noexcept {
     // SYNC ring.close (acquire): pairs with OverflowWriter::close; what was put before is visible.
     return view_.header().ring.closed_at.load(std::memory_order_acquire);
@@ -274,6 +284,7 @@ class OverflowReader {
   }
   OverflowView view_;
   std::uint64_t taken_ = 0;  // one past the frame that was taken last
+  std::uint64_t takes_ = 0;
   bool had_last_note_ = false;
 };
 

@@ -68,7 +68,8 @@ TEST_F(OverflowRing, GivesFramesInOrderWithWhatIsMissingBeforeThem) {
 // there are others, with one kept for the end of the stream.
 TEST_F(OverflowRing, NeverWritesToASlotThatAStoppedConsumerMayBeCopying) {
   put(0);
-  header->claim = Claim{header->claim}.when_taken();
+  EXPECT_EQ(take(), (Taken{0, 0}));
+  header->ring.head = 0;  // so far it has only claimed it
   std::int64_t n = 1;
   for (; writer.has_slot(); ++n) {
     put(n);
@@ -158,6 +159,24 @@ TEST_F(OverflowRing, HandsOverTheLastNoteOnce) {
   EXPECT_FALSE(reader.take_last_note(note));
 }
 
+TEST_F(OverflowRing, IsBrokenWhereItsClaimIsNotWhatWasTakenAndDisplaced) {
+  for (int i = 0; i < 6; ++i) put(i);
+  EXPECT_TRUE(displace());
+  EXPECT_EQ(take(), (Taken{1, 1}));
+  EXPECT_FALSE(reader.is_broken());
+  const std::uint64_t sound = header->claim;
+  const std::uint64_t others[] = {0, sound + 1, sound - 1, sound + (std::uint64_t{1} << 48), ~sound, 0x123456789abcdef0};
+  for (const std::uint64_t word : others) {
+    header->claim = word;
+    EXPECT_TRUE(reader.is_broken()) << word;
+    EXPECT_FALSE(reader.has_any()) << word;
+    EXPECT_EQ(take(), Taken()) << word;
+  }
+  header->claim = sound;
+  EXPECT_FALSE(reader.is_broken());
+  EXPECT_EQ(take(), (Taken{2, 0}));
+}
+
 TEST(ClaimWord, KeepsPositionsBeyondItsBits) {
   constexpr std::uint64_t kFar = (std::uint64_t{1} << 48) - 2;
   Claim claim{kFar};
@@ -167,6 +186,7 @@ TEST(ClaimWord, KeepsPositionsBeyondItsBits) {
     ASSERT_EQ(claim.position_before(kFar + 2 * i), kFar + i);
     ASSERT_EQ(claim.follows_displaced(), i % 2 == 1);
     ASSERT_EQ(claim.displaced_after(i / 2), (i + 1) / 2);
+    ASSERT_TRUE(claim.counts(kFar + i / 2));
   }
 }
 

@@ -10,12 +10,14 @@
 #include <random>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "engine/control.hpp"
+#include "shm/overflow_ring.hpp"
 #include "victims.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -258,6 +260,84 @@ class ALiar : public LeavesNothing, public testing::WithParamInterface<Restart> 
 };
 TEST_P(ALiar, ThatSaysThatItHasFailedAndNotWhyHasCrashed) { expect_crash("failed"); }
 TEST_P(ALiar, ThatSaysThatItHasDoneAllWhileItsQueuesAreOpenHasCrashed) { expect_crash("terminated"); }
+/// Writes over the stamps of frames that it has put, and goes on to put more; gives up in the end, and says so in word 0.
+class Smudger : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& n = ctx.state<std::int64_t>(0);
+    if (n == 0)
+      for (; n < 50; ++n) ctx.outq().put(Frame::of(n));
+    if (n == 50) {
+      auto* slots = reinterpret_cast<shm::Slot*>(writable_memory("ring").front().data() + sizeof(shm::RingHeader) - shm::kRingPart);
+      for (int i = 0; i < 50; ++i) slots[i].home = 12345;
+    }
+    if (n == 3000) {
+      word(ctx) = 1;
+      return ctx.finish();
+    }
+    std::this_thread::sleep_for(1ms);
+    ctx.outq().put(Frame::of(n++));
+  }
+};
+WEIR_WORKER(Smudger);
+
+/// Takes its time at first, so that there is something to write over.
+class SlowReader : public ParallelizeSinkElement {
+ public:
+  using ParallelizeSinkElement::ParallelizeSinkElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    if (ctx.state<int>(0)++ < 30) std::this_thread::sleep_for(10ms);
+    (void)ctx.inq().get();
+  }
+};
+WEIR_WORKER(SlowReader);
+
+class AStamp : public LeavesNothing {};
+TEST_F(AStamp, ThatALivingProducerHasWrittenOverEndsTheRun) {
+  Pipeline pipeline;
+  pipeline.emplace<Smudger>({.name = "source", .source_pads = {"out"}});
+  pipeline.emplace<SlowReader>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.link("source:src:out", "sink:snk:in");
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  const SharedBlock words = share_words(parallelize);
+  const auto error = thrown<PayloadError>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), HasSubstr("the queue from 'source:src:out' to 'sink:snk:in' is broken"));
+  EXPECT_EQ(words.as<std::int32_t>()[0], 0) << "the source had to give up";
+}
+
+/// Writes over the claim of its queue at its tenth frame, and lives on; gives up in the end, and says so in word 0.
+class Claimer : public ParallelizeSourceElement {
+ public:
+  using ParallelizeSourceElement::ParallelizeSourceElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto& n = ctx.state<std::int64_t>(0);
+    if (++n == 10) reinterpret_cast<shm::OverflowHeader*>(writable_memory("ring").front().data())->claim = 0x123456789abc;
+    if (n == 3000) {
+      word(ctx) = 1;
+      return ctx.finish();
+    }
+    if (n > 10) std::this_thread::sleep_for(1ms);
+    ctx.outq().put(Frame::of(n));
+  }
+};
+WEIR_WORKER(Claimer);
+
+class AClaim : public LeavesNothing {};
+TEST_F(AClaim, ThatALivingProducerHasWrittenOverEndsTheRunAtOnce) {
+  Pipeline pipeline;
+  pipeline.emplace<Claimer>({.name = "source", .source_pads = {"out"}});
+  pipeline.emplace<MainReader>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.link("source:src:out", "sink:snk:in", {.overflow = Overflow::drop_oldest});
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  const SharedBlock words = share_words(parallelize);
+  const auto error = thrown<PayloadError>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), HasSubstr("the queue from 'source:src:out' to 'sink:snk:in' is broken"));
+  EXPECT_EQ(words.as<std::int32_t>()[0], 0) << "the source had to give up";
+}
+
 INSTANTIATE_TEST_SUITE_P(With, ALiar, testing::Values(Restart::never, Restart::on_failure),
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
