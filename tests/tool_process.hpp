@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -209,7 +210,9 @@ class Tool {
 
   std::optional<WorkerProcess> as_worker(const std::filesystem::path& process) const {
     std::ifstream status(process / "status");
-    const std::string text{std::istreambuf_iterator<char>(status), {}};
+    std::ostringstream read;  // does not throw where the process ends meanwhile
+    read << status.rdbuf();
+    const std::string text = read.str();
     if (text.find("\nPPid:\t" + std::to_string(pid_) + "\n") == std::string::npos) return std::nullopt;
     const std::size_t ignored = text.find("\nSigIgn:\t");
     if (ignored == std::string::npos) return std::nullopt;

@@ -16,16 +16,12 @@
 #include <unistd.h>
 
 #include "tools/weir/elapsed.hpp"
+#include "tools/weir/file_content.hpp"
 
 namespace weir::tool {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string content(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// The element of a worker's command line: the program, the flag that makes it a worker, the name.
 std::string element_of(const std::string& command_line) {
@@ -85,9 +81,9 @@ std::vector<WorkerProcess> worker_processes() {
   std::vector<WorkerProcess> workers;
   std::error_code ignored;
   for (const auto& thread : fs::directory_iterator("/proc/self/task", ignored)) {
-    std::istringstream children(content(thread.path() / "children"));
+    std::istringstream children(content_of(thread.path() / "children"));
     for (pid_t pid = 0; children >> pid;) {
-      const std::string element = element_of(content("/proc/" + std::to_string(pid) + "/cmdline"));
+      const std::string element = element_of(content_of("/proc/" + std::to_string(pid) + "/cmdline"));
       if (!element.empty()) workers.push_back({pid, element});
     }
   }

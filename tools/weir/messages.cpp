@@ -1,18 +1,12 @@
 #include "tools/weir/messages.hpp"
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 
 #include "tools/weir/description_parts.hpp"
+#include "tools/weir/file_content.hpp"
 
 namespace weir::tool {
 namespace {
-
-std::string content_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 /// Empty where the problem has no place in the pipeline.
 std::string excerpt_of(const Where& where, const std::string& pipeline) {
