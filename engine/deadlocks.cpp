@@ -84,11 +84,15 @@ std::vector<std::uint32_t> Run::parts() const {
   return part;
 }
 
-/// A queue that its producer finds full and its consumer empty. That can't be, but for frames that a journal holds back.
-const PlannedLink* Run::find_contradiction(const std::vector<AwaitedLink>& awaited) const {
+/// A queue that its producer finds full and its consumer empty, and that is not full. That can't be, but for frames that a
+/// journal holds back.
+const PlannedLink* Run::find_contradiction(const std::vector<AwaitedLink>& awaited,
+                                           const std::vector<std::optional<LinkPositions>>& positions) const {
   for (const AwaitedLink& room : awaited) {
     const PlannedLink& link = plan_.links[room.link];
-    if (!room.for_room || plan_.lanes[link.producer_lane].journal || plan_.lanes[link.consumer_lane].journal) continue;
+    const auto& at = positions[room.link];
+    if (!room.for_room || !at || at->put - at->taken >= link.capacity) continue;
+    if (plan_.lanes[link.producer_lane].journal || plan_.lanes[link.consumer_lane].journal) continue;
     const auto for_frame = [&](const AwaitedLink& other) { return other.link == room.link && !other.for_room; };
     if (std::ranges::any_of(awaited, for_frame)) return &link;
   }
@@ -131,7 +135,7 @@ void Run::look_for_deadlock() {
   const std::vector<std::uint32_t> after = sleepers();
   for (std::uint32_t lane = 0; lane < lanes_.size(); ++lane)
     if (dead[lane] && after[lane] != before[lane]) return;
-  if (const PlannedLink* link = find_contradiction(awaited)) {
+  if (const PlannedLink* link = find_contradiction(awaited, positions)) {
     const PayloadError broken = broken_queue(link->source, link->sink, kOneOfTwo);
     add_error(std::make_exception_ptr(broken), broken.what());
     return request_stop(options_.stop_timeout);

@@ -192,6 +192,7 @@ void Outlet::put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata
   Descriptor& d = FrameAccess::descriptor(frame);
   if (link.overflow && !link.overflow->admit(d)) {
     frame = Frame();
+    link.consumer_bell.ring();  // who sleeps while its queue is full looks whether that was written over
     note_overfull();
     return;
   }

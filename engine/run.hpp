@@ -210,7 +210,8 @@ class Run : public std::enable_shared_from_this<Run> {
   [[nodiscard]] std::vector<std::uint32_t> sleepers() const;
   [[nodiscard]] std::vector<std::uint32_t> parts() const;
   void look_for_deadlock();
-  [[nodiscard]] const PlannedLink* find_contradiction(const std::vector<AwaitedLink>& awaited) const;
+  [[nodiscard]] const PlannedLink* find_contradiction(
+      const std::vector<AwaitedLink>& awaited, const std::vector<std::optional<LinkPositions>>& positions) const;
 
   // how elements left (stop_report.cpp)
   void note_ending() noexcept;

@@ -271,6 +271,7 @@ class Smudger : public ParallelizeSourceElement {
     if (n == 50) {
       auto* slots = reinterpret_cast<shm::Slot*>(writable_memory("ring").front().data() + sizeof(shm::RingHeader) - shm::kRingPart);
       for (int i = 0; i < 50; ++i) slots[i].home = 12345;
+      word(ctx, 1) = 1;
     }
     if (n == 3000) {
       word(ctx) = 1;
@@ -282,22 +283,22 @@ class Smudger : public ParallelizeSourceElement {
 };
 WEIR_WORKER(Smudger);
 
-/// Takes its time at first, so that there is something to write over.
-class SlowReader : public ParallelizeSinkElement {
+/// Takes nothing before that.
+class PatientReader : public ParallelizeSinkElement {
  public:
   using ParallelizeSinkElement::ParallelizeSinkElement;
   static void sub_process_internal(WorkerContext& ctx) {
-    if (ctx.state<int>(0)++ < 30) std::this_thread::sleep_for(10ms);
-    (void)ctx.inq().get();
+    if (word(ctx, 1) != 0) (void)ctx.inq().get();
+    else std::this_thread::sleep_for(1ms);
   }
 };
-WEIR_WORKER(SlowReader);
+WEIR_WORKER(PatientReader);
 
 class AStamp : public LeavesNothing {};
 TEST_F(AStamp, ThatALivingProducerHasWrittenOverEndsTheRun) {
   Pipeline pipeline;
   pipeline.emplace<Smudger>({.name = "source", .source_pads = {"out"}});
-  pipeline.emplace<SlowReader>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.emplace<PatientReader>({.name = "sink", .sink_pads = {"in"}});
   pipeline.link("source:src:out", "sink:snk:in");
   Parallelize parallelize(pipeline, {.mode = Mode::process});
   const SharedBlock words = share_words(parallelize);
@@ -324,12 +325,12 @@ class Claimer : public ParallelizeSourceElement {
 };
 WEIR_WORKER(Claimer);
 
-class AClaim : public LeavesNothing {};
-TEST_F(AClaim, ThatALivingProducerHasWrittenOverEndsTheRunAtOnce) {
+class AClaim : public LeavesNothing, public testing::WithParamInterface<Overflow> {};
+TEST_P(AClaim, ThatALivingProducerHasWrittenOverEndsTheRunAtOnce) {
   Pipeline pipeline;
   pipeline.emplace<Claimer>({.name = "source", .source_pads = {"out"}});
   pipeline.emplace<MainReader>({.name = "sink", .sink_pads = {"in"}});
-  pipeline.link("source:src:out", "sink:snk:in", {.overflow = Overflow::drop_oldest});
+  pipeline.link("source:src:out", "sink:snk:in", {.overflow = GetParam()});
   Parallelize parallelize(pipeline, {.mode = Mode::process});
   const SharedBlock words = share_words(parallelize);
   const auto error = thrown<PayloadError>([&] { parallelize.run(); });
@@ -337,6 +338,9 @@ TEST_F(AClaim, ThatALivingProducerHasWrittenOverEndsTheRunAtOnce) {
   EXPECT_THAT(error->what(), HasSubstr("the queue from 'source:src:out' to 'sink:snk:in' is broken"));
   EXPECT_EQ(words.as<std::int32_t>()[0], 0) << "the source had to give up";
 }
+
+INSTANTIATE_TEST_SUITE_P(With, AClaim, testing::Values(Overflow::drop_oldest, Overflow::drop_newest),
+                         [](const auto& test) { return std::string(to_string(test.param)); });
 
 INSTANTIATE_TEST_SUITE_P(With, ALiar, testing::Values(Restart::never, Restart::on_failure),
                          [](const auto& test) { return std::string(to_string(test.param)); });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mortal_lane.hpp"
+#include "watch.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -102,7 +103,7 @@ TEST_P(JournalTest, LosesAndDoublesNothingInAStormOfKills) {
   const auto expected = undisturbed(300);
   std::mt19937_64 random(7);
   int lives = 0;
-  for (int n = 0; n < 10; ++n) {
+  for (int n = 0; n < (kSlowness == 1 ? 10 : 4); ++n) {
     MortalLane mortal(worker(), GetParam());
     const bool impatient = n % 2;
     const auto lifetime = [&] { return static_cast<std::int64_t>(1 + random() % (impatient ? 4000 : 200)); };

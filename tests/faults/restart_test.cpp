@@ -173,7 +173,7 @@ TEST_F(Restarts, AreOverAtOnceWhenTheRunIsStopped) {
 }
 
 TEST_F(Restarts, SurviveAStormOfKills) {
-  constexpr std::int64_t kCount = 40'000;
+  constexpr std::int64_t kCount = 40'000 / kSlowness;
   ElementOptions options = restarting({});
   options.restart_budget = 1'000'000;
   options.restart_backoff = {};
@@ -186,7 +186,7 @@ TEST_F(Restarts, SurviveAStormOfKills) {
     std::mt19937 random(11);
     std::int32_t last = 0;
     while (!over) {
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % (3000 * kSlowness)));
       const std::int32_t pid = word(words.bytes);
       if (pid > 0 && pid != last && !over) ::kill(last = pid, SIGKILL);
     }
