@@ -103,10 +103,10 @@ TEST_P(JournalTest, LosesAndDoublesNothingInAStormOfKills) {
   const auto expected = undisturbed(300);
   std::mt19937_64 random(7);
   int lives = 0;
-  for (int n = 0; n < (kSlowness == 1 ? 10 : 4); ++n) {
+  for (int n = 0; n < 10; ++n) {
     MortalLane mortal(worker(), GetParam());
     const bool impatient = n % 2;
-    const auto lifetime = [&] { return static_cast<std::int64_t>(1 + random() % (impatient ? 4000 : 200)); };
+    const auto lifetime = [&] { return static_cast<std::int64_t>(1 + random() % (impatient ? 4000 * kSlowness : 200)); };
     const auto got = run(mortal, 300, lifetime, impatient);
     ASSERT_EQ(got, expected);
     ASSERT_EQ(mortal.blocks_lent(), 0u);
