@@ -39,7 +39,7 @@ class TenFrames : public ParallelizeSourceElement {
 };
 WEIR_WORKER(TenFrames);
 
-/// Passes on once it may.
+/// Passes on once it may, and says when it has.
 class Gate : public ParallelizeTransformElement {
  public:
   using ParallelizeTransformElement::ParallelizeTransformElement;
@@ -47,6 +47,7 @@ class Gate : public ParallelizeTransformElement {
     while (word(ctx, 3) == 0)
       if (ctx.worker_stop().wait(1ms)) return;
     if (auto frame = ctx.inq().get()) ctx.outq().put(std::move(*frame));
+    word(ctx, 4) = 1;
   }
 };
 WEIR_WORKER(Gate);
@@ -97,6 +98,7 @@ TEST_P(StopReportTest, CountsWhatIsDrainedAfterTheSourcesWereToldToEnd) {
   ASSERT_TRUE(eventually([&] { return word(words.bytes, 2) != 0; }));
   parallelize.end_of_stream();
   word(words.bytes, 3) = 1;
+  ASSERT_TRUE(eventually([&] { return word(words.bytes, 4) != 0; }));
   ASSERT_FALSE(parallelize.wait_for(50ms)) << "the sink takes nothing";
   const StopReport stop = parallelize.stop(10s);
   parallelize.wait();

@@ -260,6 +260,16 @@ class ALiar : public LeavesNothing, public testing::WithParamInterface<Restart> 
 };
 TEST_P(ALiar, ThatSaysThatItHasFailedAndNotWhyHasCrashed) { expect_crash("failed"); }
 TEST_P(ALiar, ThatSaysThatItHasDoneAllWhileItsQueuesAreOpenHasCrashed) { expect_crash("terminated"); }
+/// Of a source that does not end by itself so soon.
+void expect_broken(Pipeline& pipeline) {
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  const SharedBlock words = share_words(parallelize);
+  const auto error = thrown<PayloadError>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), HasSubstr("the queue from 'source:src:out' to 'sink:snk:in' is broken"));
+  EXPECT_EQ(words.as<std::int32_t>()[0], 0) << "the source had to give up";
+}
+
 /// Writes over the stamps of frames that it has put, and goes on to put more; gives up in the end, and says so in word 0.
 class Smudger : public ParallelizeSourceElement {
  public:
@@ -300,12 +310,7 @@ TEST_F(AStamp, ThatALivingProducerHasWrittenOverEndsTheRun) {
   pipeline.emplace<Smudger>({.name = "source", .source_pads = {"out"}});
   pipeline.emplace<PatientReader>({.name = "sink", .sink_pads = {"in"}});
   pipeline.link("source:src:out", "sink:snk:in");
-  Parallelize parallelize(pipeline, {.mode = Mode::process});
-  const SharedBlock words = share_words(parallelize);
-  const auto error = thrown<PayloadError>([&] { parallelize.run(); });
-  ASSERT_TRUE(error);
-  EXPECT_THAT(error->what(), HasSubstr("the queue from 'source:src:out' to 'sink:snk:in' is broken"));
-  EXPECT_EQ(words.as<std::int32_t>()[0], 0) << "the source had to give up";
+  expect_broken(pipeline);
 }
 
 /// Writes over the claim of its queue at its tenth frame, and lives on; gives up in the end, and says so in word 0.
@@ -331,12 +336,7 @@ TEST_P(AClaim, ThatALivingProducerHasWrittenOverEndsTheRunAtOnce) {
   pipeline.emplace<Claimer>({.name = "source", .source_pads = {"out"}});
   pipeline.emplace<MainReader>({.name = "sink", .sink_pads = {"in"}});
   pipeline.link("source:src:out", "sink:snk:in", {.overflow = GetParam()});
-  Parallelize parallelize(pipeline, {.mode = Mode::process});
-  const SharedBlock words = share_words(parallelize);
-  const auto error = thrown<PayloadError>([&] { parallelize.run(); });
-  ASSERT_TRUE(error);
-  EXPECT_THAT(error->what(), HasSubstr("the queue from 'source:src:out' to 'sink:snk:in' is broken"));
-  EXPECT_EQ(words.as<std::int32_t>()[0], 0) << "the source had to give up";
+  expect_broken(pipeline);
 }
 
 INSTANTIATE_TEST_SUITE_P(With, AClaim, testing::Values(Overflow::drop_oldest, Overflow::drop_newest),
