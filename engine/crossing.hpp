@@ -19,9 +19,10 @@ inline constexpr std::size_t kMostMetadata = UINT32_MAX;  ///< bytes of an encod
 void make_crossable(Frame& frame, const LinkEnd& end);
 /// A block's items into one of its own. Throws MemoryError.
 void copy_into_arena(Frame& frame);
-/// What can't be is in the link's queue. `who` has put it there.
+/// The error where the queue between two pads holds what can't be: `who` has written over it.
 [[nodiscard]] PayloadError broken_queue(const std::string& source, const std::string& sink, const std::string& who);
-inline constexpr const char* kOneOfTwo = "one of its two processes";
+inline constexpr const char* kOneOfTwo = "one of its two processes";  ///< where both write there, and nobody knows which
+/// Throws it.
 [[noreturn]] void throw_broken(const LinkEnd& end, const std::string& who);
 
 }  // namespace weir::engine

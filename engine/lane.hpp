@@ -186,8 +186,8 @@ class Lane {
   }
   [[nodiscard]] std::uint64_t uncounted() const noexcept { return uncounted_; }
   [[nodiscard]] bool would_wait() const noexcept { return would_wait_; }
-  /// The poll would have waited, was told that nothing has come, and went on to take or put frames. `frames`: the task's.
-  [[nodiscard]] bool went_on(std::uint64_t frames) const noexcept { return would_wait_ && frames != frames_then_; }
+  /// How many frames the task had then.
+  [[nodiscard]] std::uint64_t frames_then() const noexcept { return frames_then_; }
   [[nodiscard]] bool timed_out() const noexcept { return timed_out_; }
   [[nodiscard]] bool attention() const noexcept { return attention_; }
   void forget_waits() noexcept { would_wait_ = timed_out_ = attention_ = false; }

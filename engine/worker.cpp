@@ -326,7 +326,8 @@ Poll Worker::call() {
   }
   control_.polls.store(polls_, std::memory_order_relaxed);  // a figure for reports
   if (shared) burst_.end(polls_ - polls_before == most, lane_.end_burst());
-  if (lane_.went_on(frames())) lane_.lives_by_the_clock = true;  // it needs waits that take their time
+  // A poll that would have waited, was told that nothing has come, and went on all the same needs waits that take their time.
+  if (lane_.would_wait() && frames() != lane_.frames_then()) lane_.lives_by_the_clock = true;
   if (has_ended()) return Poll::finished;
   return got_on ? Poll::progressed : judge_idle();
 }

@@ -56,11 +56,9 @@ class Doorbell {
   [[nodiscard]] bool is_awaited() const noexcept {
     const Bell* const bell = bell_;  // read once, though the fences make the compiler read all else again
     if (!bell) return false;
-    // SYNC bell.park: what the caller stored before is ordered before this load by the sleeper's heavy_barrier
-    // (here the compiler alone must not swap them), or by this fence where there is none.
+    // SYNC bell.park: orders what the caller stored before the load below, where the sleeper has no heavy_barrier
     if (barrier_ == Barrier::fence) [[unlikely]] std::atomic_thread_fence(std::memory_order_seq_cst);
-    else std::atomic_signal_fence(std::memory_order_seq_cst);
-    return bell->parked.load(std::memory_order_relaxed) != 0;
+    return is_awaited(bell->parked);
   }
   /// For whoever rings after each frame: a word to keep, of which is_awaited() says whether ring() has anything to do.
   /// Where there is no membarrier it always has: there ring() makes the fence.
@@ -69,7 +67,8 @@ class Doorbell {
     return !bell_ ? kNobody : barrier_ == Barrier::fence ? kAlways : bell_->parked;
   }
   [[nodiscard]] static bool is_awaited(const std::atomic<std::uint32_t>& sign) noexcept {
-    // SYNC bell.park: as above
+    // SYNC bell.park: what the caller stored before is ordered before this load by the sleeper's heavy_barrier; here the
+    // compiler alone must not swap them.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     return sign.load(std::memory_order_relaxed) != 0;
   }

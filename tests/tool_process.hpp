@@ -9,9 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -25,6 +23,7 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include "tools/weir/file_content.hpp"
 #include "watch.hpp"
 
 extern char** environ;
@@ -209,10 +208,7 @@ class Tool {
   }
 
   std::optional<WorkerProcess> as_worker(const std::filesystem::path& process) const {
-    std::ifstream status(process / "status");
-    std::ostringstream read;  // does not throw where the process ends meanwhile
-    read << status.rdbuf();
-    const std::string text = read.str();
+    const std::string text = tool::content_of(process / "status");
     if (text.find("\nPPid:\t" + std::to_string(pid_) + "\n") == std::string::npos) return std::nullopt;
     const std::size_t ignored = text.find("\nSigIgn:\t");
     if (ignored == std::string::npos) return std::nullopt;
@@ -260,10 +256,7 @@ class ToolTest : public LeavesNothing {
     std::ofstream(path(name), std::ios::binary) << text;
     return path(name);
   }
-  static std::string content(const std::string& file) {
-    std::ifstream in(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
+  static std::string content(const std::string& file) { return tool::content_of(file); }
 
  private:
   std::filesystem::path directory_;
