@@ -3,6 +3,7 @@
 //   hold    the sink keeps its poll until it is told to stop: draining takes for ever
 //   stuck   the sink never leaves its poll
 // It says "ready PID…" once frames have arrived, "signal N" for each signal, and at the end what the run did.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -73,11 +74,15 @@ WEIR_WORKER(LastSink);
 
 namespace {
 
-bool default_handlers() {
-  struct sigaction now {};
-  for (int signal : {SIGINT, SIGTERM})
-    if (::sigaction(signal, nullptr, &now) != 0 || now.sa_handler != SIG_DFL) return false;
-  return true;
+/// Of the signals that a run may take: the default here, but ignored in a program that was started in the background.
+auto handlers() {
+  constexpr std::array signals{SIGINT, SIGTERM};
+  std::array<void (*)(int), signals.size()> set{};
+  for (std::size_t i = 0; i < signals.size(); ++i) {
+    struct sigaction now {};
+    if (::sigaction(signals[i], nullptr, &now) == 0) set[i] = now.sa_handler;
+  }
+  return set;
 }
 
 void announce(const weir::SharedBlock& block, const std::atomic<bool>& over) {
@@ -107,6 +112,7 @@ int main(int argc, char** argv) {
       pipeline, {.mode = weir::mode_from(argv[1]), .handle_signals = true, .stop_timeout = behaviour == "stuck" ? 1h : 5s});
   const Board empty{};
   const auto board = parallelize.to_shm("board", std::as_bytes(std::span(&empty, 1)));
+  const auto handlers_before = handlers();
   std::atomic<bool> over{false};
   std::thread announcer([&] { announce(board, over); });
   int status = 0;
@@ -123,6 +129,6 @@ int main(int argc, char** argv) {
   std::uint64_t left = 0;
   for (const auto& link : report.links) left += link.left;
   std::printf("completed=%d balances=%d left=%llu handlers=%d errors=%s\n", report.completed, report.balances(),
-              static_cast<unsigned long long>(left), default_handlers(), errors.empty() ? "none" : errors.c_str());
+              static_cast<unsigned long long>(left), handlers() == handlers_before, errors.empty() ? "none" : errors.c_str());
   return status;
 }
