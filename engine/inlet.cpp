@@ -69,6 +69,12 @@ void Inlet::import(Descriptor& d) {
   d.flags = flags;
 }
 
+void Inlet::take_or_end(Frame& frame) {
+  if (try_take(frame)) return;
+  if (!drained()) throw_broken_here();
+  frame = Frame::end_of_stream();
+}
+
 bool Inlet::discard() {
   if (overflow_ && !local_->has_frame()) return discard_overflow();
   Frame frame;
@@ -126,9 +132,12 @@ void Inlet::refuse_too_much() const {
 }
 
 // See Outlet::refuse_broken.
+void Inlet::throw_broken_here() const {
+  throw_broken(*end_, held_ || overflow_ ? kOneOfTwo : "its producer's process");
+}
+
 void Inlet::refuse_broken() const {
-  if (overflow_ ? overflow_->ring.is_broken() : !local_ && ring_.is_broken())
-    throw_broken(*end_, held_ || overflow_ ? kOneOfTwo : "its producer's process");
+  if (overflow_ ? overflow_->ring.is_broken() : !local_ && ring_.is_broken()) throw_broken_here();
 }
 
 void Inlet::leave() noexcept {

@@ -77,6 +77,9 @@ class Inlet {
     if (due) release();  // what it says of samples is of this frame as well
     return true;
   }
+  /// The same where a frame was there or nothing comes any more: then the frame is an end of stream, as others go on.
+  /// Throws PayloadError if what was there has gone: a neighbour has damaged the queue.
+  void take_or_end(Frame& frame);
   /// Takes a frame that nobody asked for any more; it counts as left, not as delivered.
   bool discard();
   [[nodiscard]] bool has_frame() const noexcept {
@@ -149,6 +152,7 @@ class Inlet {
   void release_committed() noexcept;
   void note_eos() noexcept;
   void claim() const noexcept;
+  [[noreturn]] void throw_broken_here() const;
   void account(const detail::Descriptor& d);
   Lane* lane_;
   const LinkEnd* end_;

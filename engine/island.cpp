@@ -224,7 +224,7 @@ void Island::turn() {
 void Island::take(Island&, Stage& stage) {
   Frame& place = *stage.place;
   place = Frame();
-  if (!stage.inlet->try_take(place)) place = Frame::end_of_stream();  // ended, while others go on
+  stage.inlet->take_or_end(place);
 }
 
 void Island::put(Island&, Stage& stage) {

@@ -469,7 +469,7 @@ std::optional<std::vector<Frame>> Worker::get_each(std::optional<std::chrono::na
   if (inlets_drained() || !std::ranges::all_of(inlets_, can_give)) return std::nullopt;
   std::optional<std::vector<Frame>> frames(std::in_place, inlets_.size());
   for (std::size_t i = 0; i < inlets_.size(); ++i)
-    if (!inlets_[i]->try_take((*frames)[i])) (*frames)[i] = Frame::end_of_stream();
+    inlets_[i]->take_or_end((*frames)[i]);
   return frames;
 }
 

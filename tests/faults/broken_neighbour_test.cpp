@@ -339,6 +339,39 @@ TEST_P(AClaim, ThatALivingProducerHasWrittenOverEndsTheRunAtOnce) {
   expect_broken(pipeline);
 }
 
+/// Writes over the queue in front of it once the lane has seen that there is a frame, and before that is taken.
+class Thief : public SinkElement {
+ public:
+  using SinkElement::SinkElement;
+  [[nodiscard]] bool ready() override {
+    if (++asked_ < 10) return true;
+    std::byte* const ring = writable_memory("ring").front().data();
+    auto& overflow = *reinterpret_cast<shm::OverflowHeader*>(ring);
+    if (overflows) overflow.claim = 0x123456789abc;
+    else for (auto& slot : std::span(reinterpret_cast<shm::Slot*>(ring + sizeof(shm::RingHeader)), 64)) slot.home = 12345;
+    return true;
+  }
+  void pull(SinkPad&, Frame) override {}
+  bool overflows = false;
+
+ private:
+  int asked_ = 0;
+};
+
+class AFrameThatHasGone : public LeavesNothing, public testing::WithParamInterface<Overflow> {};
+TEST_P(AFrameThatHasGone, BetweenTheLookAndTheTakeIsNoEndOfItsStream) {
+  Pipeline pipeline;
+  pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"}, .worker_argdict = {{"count", kEndless}}});
+  pipeline.emplace<Thief>({.name = "sink", .sink_pads = {"in"}}).overflows = GetParam() != Overflow::block;
+  pipeline.link("source:src:out", "sink:snk:in", {.overflow = GetParam()});
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  const auto error = thrown<PayloadError>([&] { parallelize.run(); });
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->what(), HasSubstr("the queue from 'source:src:out' to 'sink:snk:in' is broken"));
+}
+INSTANTIATE_TEST_SUITE_P(With, AFrameThatHasGone, testing::Values(Overflow::block, Overflow::drop_newest),
+                         [](const auto& test) { return std::string(to_string(test.param)); });
+
 INSTANTIATE_TEST_SUITE_P(With, AClaim, testing::Values(Overflow::drop_oldest, Overflow::drop_newest),
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
