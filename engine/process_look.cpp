@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <fstream>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <sys/syscall.h>
@@ -42,6 +44,13 @@ char state_of(pid_t pid) {
   const std::string text = line_of(pid, "stat");
   const std::size_t name_end = text.rfind(')');
   return name_end == std::string::npos || name_end + 2 >= text.size() ? '\0' : text[name_end + 2];
+}
+
+std::optional<std::uint64_t> cpu_ns_of(pid_t pid) {
+  const std::string line = line_of(pid, "schedstat");  // time on a CPU, time waiting for one, time slices
+  std::uint64_t ns = 0;
+  const bool is_number = std::from_chars(line.data(), line.data() + line.size(), ns).ec == std::errc();
+  return is_number ? std::optional(ns) : std::nullopt;
 }
 
 std::string whereabouts(pid_t pid) {

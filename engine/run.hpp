@@ -116,8 +116,10 @@ class Run : public std::enable_shared_from_this<Run> {
     std::size_t excused = 0;         // restarts that frames were to blame for which were set aside
     DeadlyFrames deadly;
     std::vector<DeadLetterReport> dead_letters;
-    std::uint64_t polls_seen = 0;    // when it was seen to get on last
-    shm::Clock::time_point got_on{};
+    std::uint64_t polls_seen = 0;    // when it was looked at last, in watch_stalls
+    shm::Clock::time_point looked_at{};
+    std::uint64_t cpu_seen_ns = 0;
+    std::chrono::nanoseconds stuck_for{0};
     bool stalled = false;  // and was killed for it
   };
   struct CrewRun {  // a thread and the lanes that it runs

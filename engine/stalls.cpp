@@ -1,6 +1,9 @@
-// Workers whose poll does not come back: the supervisor looks four times in a stall_timeout.
+// Workers whose poll does not come back: the supervisor looks four times in a stall_timeout. Of a poll that computes only
+// what it computes counts: it may have to wait for a CPU, and that is no fault of its own.
+#include <chrono>
 #include <csignal>
 #include <string>
+#include <utility>
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,10 +43,17 @@ void Run::watch_stalls() {
     const std::uint64_t polls = controls_[lane].worker(0).polls.load(std::memory_order_relaxed);
     const bool polls_now = header.state.load(std::memory_order_relaxed) == LaneState::attached &&
                            header.waiting.load(std::memory_order_relaxed) == 0;
-    if (!polls_now || polls != run.polls_seen || is_stopped(state_of(run.child.pid))) {
-      run.polls_seen = polls;
-      run.got_on = now;
-    } else if (now - run.got_on >= std::chrono::nanoseconds(plan_.lanes[lane].stall_ns)) {
+    const char state = state_of(run.child.pid);
+    const std::chrono::nanoseconds passed = now - std::exchange(run.looked_at, now);
+    auto counts = passed;
+    if (const auto cpu_ns = cpu_ns_of(run.child.pid)) {
+      const std::chrono::nanoseconds computed(*cpu_ns - std::exchange(run.cpu_seen_ns, *cpu_ns));
+      if (state == 'R') counts = computed;  // which the kernel may have added up a moment ago
+    }
+    if (!polls_now || polls != run.polls_seen || is_stopped(state)) run.stuck_for = {};
+    else run.stuck_for += counts;
+    run.polls_seen = polls;
+    if (run.stuck_for >= std::chrono::nanoseconds(plan_.lanes[lane].stall_ns)) {
       run.stalled = true;
       ::syscall(SYS_pidfd_send_signal, run.child.pidfd, SIGKILL, nullptr, 0);
     }

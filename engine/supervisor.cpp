@@ -91,7 +91,9 @@ void Run::start_lane(std::uint32_t lane) {
       std::vector<int> descriptors = memory_->descriptors(plan_.lanes[lane]);
       descriptors.insert(descriptors.begin(), controls_[lane].segment().fd());
       lanes_[lane].start_by = shm::deadline_after(options_.start_timeout);
-      lanes_[lane].got_on = shm::Clock::now();  // no poll can have stalled before
+      lanes_[lane].looked_at = shm::Clock::now();  // no poll can have stalled before
+      lanes_[lane].stuck_for = {};
+      lanes_[lane].cpu_seen_ns = 0;
       lanes_[lane].child = spawn_worker(options_.worker_executable, elements_of(lane), descriptors);
     }
   } catch (const std::exception& error) {

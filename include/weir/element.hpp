@@ -63,7 +63,7 @@ struct ElementOptions {
   /// Options::dead_letters says; if that is empty, too, such a frame ends the run when the budget is used up.
   std::string dead_letters = {};
   /// A poll that takes longer is taken for hung, and its process for dead: it is killed. What it waits in a queue does
-  /// not count, nor does time in which the process is stopped by a signal or a debugger.
+  /// not count, nor does time in which the process is stopped by a signal or a debugger, or waits for a CPU.
   std::optional<std::chrono::nanoseconds> stall_timeout = {};
   Sandbox sandbox = Sandbox::none;            ///< what it may do beside its work
   /// Files that it may read in a sandbox, by the very paths that it opens; "-": the standard input. They are opened as

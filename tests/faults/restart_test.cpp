@@ -1,5 +1,6 @@
 // Workers that die in the middle of a run and are started again: what arrives, and what is said of it.
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <random>
@@ -7,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "victims.hpp"
@@ -334,12 +337,14 @@ TEST_F(Stalls, AreDeathsLikeOthers) {
 }
 
 TEST_F(Stalls, EndTheRunWithoutRestart) {
-  Chain chain({.worker_argdict = {{"at", 5}, {"way", "hang"}}, .stall_timeout = 50ms});
-  Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
-  (void)share_words(parallelize);
-  const auto error = thrown<WorkerStuck>([&] { parallelize.run(); });
-  ASSERT_TRUE(error);
-  EXPECT_THAT(error->what(), testing::AllOf(HasSubstr("'mortal'"), HasSubstr("stall_timeout")));
+  for (const char* way : {"hang", "spin"}) {
+    Chain chain({.worker_argdict = {{"at", 5}, {"way", way}}, .stall_timeout = 50ms});
+    Parallelize parallelize(chain.pipeline, {.mode = Mode::process});
+    (void)share_words(parallelize);
+    const auto error = thrown<WorkerStuck>([&] { parallelize.run(); });
+    ASSERT_TRUE(error) << way;
+    EXPECT_THAT(error->what(), testing::AllOf(HasSubstr("'mortal'"), HasSubstr("stall_timeout")));
+  }
 }
 
 /// Gives its few frames at long intervals.
@@ -366,6 +371,57 @@ TEST_F(Stalls, AreNotWaits) {
   (void)share_words(parallelize);
   EXPECT_NO_THROW(parallelize.run());
   EXPECT_EQ(checker.frames, 3);
+}
+
+/// Computes for a little while, on a CPU that another has for nearly all of the time.
+class Underdog : public ParallelizeTransformElement {
+ public:
+  using ParallelizeTransformElement::ParallelizeTransformElement;
+  static void sub_process_internal(WorkerContext& ctx) {
+    auto frame = ctx.inq().get();
+    if (!frame) return;
+    stay_on_first_cpu();
+    const sched_param none{};
+    ::sched_setscheduler(0, SCHED_IDLE, &none);
+    for (const auto begin = cpu_time(); cpu_time() - begin < 5ms;) {}
+    ctx.outq().put(std::move(*frame));
+  }
+  static void stay_on_first_cpu() {
+    cpu_set_t allowed, first;
+    ::sched_getaffinity(0, sizeof allowed, &allowed);
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &allowed)) ++cpu;
+    CPU_ZERO(&first);
+    CPU_SET(cpu, &first);
+    ::sched_setaffinity(0, sizeof first, &first);
+  }
+
+ private:
+  static std::chrono::nanoseconds cpu_time() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  }
+};
+WEIR_WORKER(Underdog);
+
+TEST_F(Stalls, AreNotWaitsForACpu) {
+  Pipeline pipeline;
+  pipeline.emplace<CountingSource>({.name = "source", .source_pads = {"out"}, .worker_argdict = {{"count", 1}}});
+  pipeline.emplace<Underdog>({.name = "underdog", .sink_pads = {"in"}, .source_pads = {"out"}, .stall_timeout = 80ms});
+  auto& sink = pipeline.emplace<SumChecker>({.name = "sink", .sink_pads = {"in"}});
+  pipeline.link("source:src:out", "underdog:snk:in");
+  pipeline.link("underdog:src:out", "sink:snk:in");
+  std::atomic<bool> over{false};
+  std::thread rival([&] {
+    Underdog::stay_on_first_cpu();
+    while (!over) {}
+  });
+  Parallelize parallelize(pipeline, {.mode = Mode::process});
+  EXPECT_NO_THROW(parallelize.run());
+  EXPECT_EQ(sink.frames, 1);
+  over = true;
+  rival.join();
 }
 
 TEST_F(Stalls, AreNotStops) {
