@@ -127,9 +127,9 @@ bool Crew::wait() {
     if (lane->wake_time() && (!deadline || *lane->wake_time() < *deadline)) deadline = lane->wake_time();
   }
   const auto ready = [&] { return std::ranges::any_of(lanes_, [](Lane* lane) { return lane->ready(); }); };
-  const auto parked = [&](bool asleep) {
+  const auto parked = [&](bool asleep, bool timed) {
     for (Lane* lane : lanes_)
-      if (asleep) lane->fall_asleep_between_polls(deadline.has_value());
+      if (asleep) lane->fall_asleep_between_polls(timed);
       else lane->wake_up_between_polls();
   };
   const auto hopeless = [&] { return std::ranges::any_of(lanes_, [](Lane* lane) { return lane->hopeless(); }); };

@@ -146,8 +146,8 @@ class Lane {
       refuse_broken_ends();
       return false;
     };
-    const auto parked = [&](bool asleep) {
-      if (asleep) fall_asleep(SleepKind::in_poll | (deadline ? SleepKind::timed : 0));
+    const auto parked = [&](bool asleep, bool timed) {
+      if (asleep) fall_asleep(SleepKind::in_poll | (timed ? SleepKind::timed : 0));
       else wake_up();
     };
     waited_ = true;

@@ -4,6 +4,10 @@
 // Where there are more lanes than CPUs, who spins also yields: to hand a core over in this way costs a switch, while to
 // park and be woken costs both sides a system call and often another core's interrupt. What others do with the core
 // meanwhile is not spun in vain.
+//
+// Lanes park often there, and membarrier, which interrupts all other cores, would cost more than the sleep. So a sleep
+// that is expected to be short is announced without it (Doorbell::announce_lightly), and ends by itself after kShort;
+// the one that follows is announced with it. What is expected is what the last sleep was.
 #pragma once
 
 #include <chrono>
@@ -33,11 +37,14 @@ class Waiter {
   Waiter(Wait strategy, bool crowded, double spin_share) noexcept
       : strategy_(strategy),
         shares_core_(strategy == Wait::adaptive && crowded),
+        crowded_(crowded),
+        short_(crowded),
         bound_(std::chrono::microseconds(crowded ? 2 : 20), spin_share) {}
 
   /// Waits until `ready()` or the deadline; returns what ready() says last. Whatever may make it say yes has to ring
   /// one of the bells afterwards. `hopeless()` is asked now and then, at no cost for what is ready soon: true, or an
-  /// exception, ends the wait as well. `parked(true)` is called before the thread parks, `parked(false)` after.
+  /// exception, ends the wait as well. `parked(true, timed)` is called before the thread parks, `parked(false, timed)`
+  /// after; `timed`: it may wake up by itself.
   template <class Ready, class Hopeless, class Parked>
   bool wait(std::span<const shm::Doorbell> bells, Ready&& ready, Hopeless&& hopeless, Parked&& parked,
             const shm::Deadline& deadline) {
@@ -45,16 +52,19 @@ class Waiter {
     if (strategy_ != Wait::park && spin(ready, hopeless, deadline)) return true;
     if (never_parks()) return ready();
     for (;;) {
-      shm::Doorbell::announce(bells);
-      if (ready() || hopeless()) {
+      const bool lightly = short_;
+      if ((lightly ? announce_lightly(bells, ready) : announce(bells, ready)) || hopeless()) {
         shm::Doorbell::retract(bells);
         return true;
       }
-      parked(true);
-      const bool rung = park(bells, deadline);
-      parked(false);
+      shm::Deadline until = deadline;
+      if (const auto end = shm::Clock::now() + kShort; lightly && (!until || end < *until)) until = end;
+      const bool timed = until.has_value();
+      parked(true, timed);
+      const bool rung = park(bells, until);
+      parked(false, timed);
       if (ready()) return true;
-      if (!rung) return false;
+      if (!rung && (!lightly || until == deadline)) return false;
     }
   }
   [[nodiscard]] std::uint64_t parks() const noexcept { return parks_; }
@@ -85,22 +95,42 @@ class Waiter {
       if (deadline && last_look_ >= *deadline) return ready();
       if (never_parks()) continue;
       if (last_look_ - before > kLongYield) {
-        yields_again_ = last_look_ + kNoYields;
+        if (yields && short_yields_ < kRarely) yields_again_ = last_look_ + kNoYields;
+        short_yields_ = 0;
         break;
       }
+      short_yields_ += yields;
       if (last_look_ - begin - lent >= allowed || last_look_ - begin > kLongYield) break;
     }
     bound_.missed(last_look_ - begin - lent);
     return false;
   }
 
+  template <class Ready>
+  static bool announce(std::span<const shm::Doorbell> bells, Ready& ready) {
+    shm::Doorbell::announce(bells);
+    return ready();
+  }
+  // Without a barrier on the ringer's side a store may be on its way while he looks at the bell. It gets there while this
+  // looks again and again for about a microsecond; that is likely, and for when it does not the sleep has an end.
+  template <class Ready>
+  static bool announce_lightly(std::span<const shm::Doorbell> bells, Ready& ready) {
+    shm::Doorbell::announce_lightly(bells);
+    for (int i = 0; i < 32; ++i) {
+      if (ready()) return true;
+      cpu_relax();
+    }
+    return ready();
+  }
+
   // A park costs what lies before and after the sleep: to announce it and to look again; to be woken up.
   bool park(std::span<const shm::Doorbell> bells, const shm::Deadline& deadline) {
     ++parks_;
-    if (strategy_ != Wait::adaptive) return shm::Doorbell::park(bells, deadline);
+    if (strategy_ != Wait::adaptive && !crowded_) return shm::Doorbell::park(bells, deadline);
     const auto asleep = shm::Clock::now();
     const bool rung = shm::Doorbell::park(bells, deadline);
     const auto awake = shm::Clock::now();
+    short_ = crowded_ && awake - asleep < kShort;
     const auto woken = shm::Doorbell::woken(bells);  // another process may have written anything
     if (rung && woken >= asleep && woken <= awake) bound_.parked((asleep - last_look_) + (awake - woken));
     last_look_ = awake;
@@ -109,14 +139,20 @@ class Waiter {
 
   /// A yield, and the looks before it, that take longer have let somebody else run.
   static constexpr std::chrono::microseconds kOwnYield{2};
-  /// One that takes so long has let somebody run who does not wait for this pipeline, and gets a whole time slice for
-  /// each yield; who sleeps is preferred to him when it is woken. So there are no yields for a while.
+  /// One that takes so long, and not as rarely as among the lanes of a pipeline, has let somebody run who does not wait for
+  /// it, and gets a whole time slice for each yield; who sleeps is preferred to him when it is woken. So there are no yields
+  /// for a while.
   static constexpr std::chrono::microseconds kLongYield{500};
+  static constexpr unsigned kRarely = 64;  // other yields between two such
   static constexpr std::chrono::milliseconds kNoYields{50};
+  /// Some hundred times what membarrier costs.
+  static constexpr std::chrono::milliseconds kShort{5};
 
   Wait strategy_;
-  bool shares_core_;
+  bool shares_core_, crowded_;
+  bool short_;  // the next sleep is expected to be
   shm::Clock::time_point yields_again_{};
+  unsigned short_yields_ = kRarely;  // since a long one
   SpinBound bound_;
   shm::Clock::time_point last_look_{};  // the clock as it was read last
   std::uint64_t parks_ = 0;

@@ -95,6 +95,12 @@ void Doorbell::announce(std::span<const Doorbell> bells) noexcept {
   heavy_barrier(bells.front().barrier_);  // SYNC bell.park: one for all; pairs with ring()
 }
 
+void Doorbell::announce_lightly(std::span<const Doorbell> bells) noexcept {
+  for (const Doorbell& bell : bells) bell.bell_->parked.store(1, std::memory_order_relaxed);
+  // SYNC bell.park: whose ring() comes after this sees the word; nothing is said of one that comes before
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
 void Doorbell::retract(std::span<const Doorbell> bells) noexcept {
   for (const Doorbell& bell : bells) bell.retract();
 }

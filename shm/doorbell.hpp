@@ -4,7 +4,8 @@
 // The sleeper announces itself, makes every other core pass a full barrier (membarrier), looks again, and parks.
 // A ringer that changed something before that barrier is seen by the second look; one that comes after it sees the
 // announcement. So the ringer pays one load of a line that rarely changes, and no fence. Where the kernel has no
-// membarrier both sides use a fence.
+// membarrier both sides use a fence. A sleeper that announces itself lightly does without the barrier, and must not sleep
+// for long.
 //
 // ring() may be called from any thread of any process that maps the bell; the rest by the lane's thread. No
 // wake-up is periodic. If a ringer dies before it has rung, the supervisor wakes the sleeper in its place.
@@ -89,6 +90,9 @@ class Doorbell {
   /// Whether this kernel lets a thread sleep on several bells (Linux 5.16).
   [[nodiscard]] static bool can_park_on_several() noexcept;
   static void announce(std::span<const Doorbell> bells) noexcept;
+  /// Without the barrier that everybody passes: who changes something at that moment may neither be seen by the look
+  /// that follows nor ring. So the sleep has to have a deadline, and another announce() after it.
+  static void announce_lightly(std::span<const Doorbell> bells) noexcept;
   static void retract(std::span<const Doorbell> bells) noexcept;
   /// Sleeps until one of at most kMostBells rings, and retracts the others; false at the deadline.
   static bool park(std::span<const Doorbell> bells, const Deadline& deadline) noexcept;

@@ -9,9 +9,12 @@
  * check -DSLOTS=4 -DLIMIT=3 -DQUANTUM=2 -DFRAMES=5
  * check -DSLOTS=2 -DLIMIT=2 -DQUANTUM=3 -DFRAMES=3 -DDEATH
  * check -DSLOTS=2 -DLIMIT=2 -DQUANTUM=1 -DFRAMES=3 -DDEATH -DFENCES
+ * check -DSLOTS=2 -DLIMIT=2 -DQUANTUM=2 -DFRAMES=3 -DSHORT_SLEEPS
+ * check -DSLOTS=2 -DLIMIT=2 -DQUANTUM=1 -DFRAMES=2 -DDEATH -DSHORT_SLEEPS
  * weaken ringer_does_not_fence -DFENCES
  * weaken head_is_kept_when_dry -DSLOTS=2 -DLIMIT=2 -DQUANTUM=3 -DFRAMES=3
  * weaken dead_ringer_is_believed -DDEATH
+ * weaken short_sleep_has_no_end -DSHORT_SLEEPS
  */
 #ifndef SLOTS
 #define SLOTS 2
@@ -80,9 +83,22 @@ inline announce(me, other) {
   fence(me);
 #endif
 #if !defined(FENCES) && !defined(WEAKEN_no_membarrier)
-  fence(other);
-  fence(SUPERVISOR)
+  if
+  :: !lightly -> fence(other); fence(SUPERVISOR)
+  :: else -> skip /* Doorbell::announce_lightly */
+  fi
 #endif
+}
+
+/* Whether a sleep is expected to be short is a guess, but after one that has ended by itself it is not. */
+inline expect() {
+#ifdef SHORT_SLEEPS
+  if
+  :: !timed_out -> lightly = true
+  :: lightly = false
+  fi;
+#endif
+  timed_out = false
 }
 
 inline park(me) {
@@ -98,7 +114,16 @@ inline park(me) {
        asleep[me] = mem[PARKED(me)] == 1
 #endif
      }
-     !asleep[me];
+     if
+     :: !asleep[me]
+#ifndef WEAKEN_short_sleep_has_no_end
+     :: lightly -> /* its time is over */
+        asleep[me] = false;
+        store(me, PARKED(me), 0, RELAXED);
+        timed_out = true;
+        break
+#endif
+     fi;
      if
      :: mem[PARKED(me)] == 0 -> break /* SYNC bell.wake (acquire) */
      :: else
@@ -131,7 +156,7 @@ inline put() {
 
 proctype Producer() {
   byte pos, seen;
-  bool ready, was_parked;
+  bool ready, was_parked, lightly, timed_out;
   {
     do
     :: pos == FRAMES -> break
@@ -142,7 +167,8 @@ proctype Producer() {
        :: ready
        :: else ->
           do
-          :: announce(PRODUCER, CONSUMER);
+          :: expect();
+             announce(PRODUCER, CONSUMER);
              producer_looks();
              if
              :: ready -> store(PRODUCER, PARKED(PRODUCER), 0, RELAXED); break
@@ -225,7 +251,7 @@ inline take() {
 
 proctype Consumer() {
   byte pos, released, first;
-  bool ready, was_parked;
+  bool ready, was_parked, lightly, timed_out;
   {
     do
     :: break /* it may end before its producer does */
@@ -254,7 +280,8 @@ proctype Consumer() {
           :: else
           fi;
           do
-          :: announce(CONSUMER, PRODUCER);
+          :: expect();
+             announce(CONSUMER, PRODUCER);
              consumer_looks();
              if
              :: ready -> store(CONSUMER, PARKED(CONSUMER), 0, RELAXED); break
