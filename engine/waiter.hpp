@@ -130,7 +130,7 @@ class Waiter {
     const auto asleep = shm::Clock::now();
     const bool rung = shm::Doorbell::park(bells, deadline);
     const auto awake = shm::Clock::now();
-    short_ = crowded_ && awake - asleep < kShort;
+    short_ = crowded_ && rung && awake - asleep < kShort;
     const auto woken = shm::Doorbell::woken(bells);  // another process may have written anything
     if (rung && woken >= asleep && woken <= awake) bound_.parked((asleep - last_look_) + (awake - woken));
     last_look_ = awake;
