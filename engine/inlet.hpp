@@ -85,6 +85,9 @@ class Inlet {
   [[nodiscard]] bool has_frame() const noexcept {
     return local_ ? local_->has_frame() || (overflow_ && has_overflow()) : ring_.has_frame();
   }
+  /// The last frame was waited for. To look whether there is another would cost as much as a frame's way between two cores,
+  /// as the producer has its hands on that slot.
+  [[nodiscard]] bool has_caught_up() const noexcept { return !local_ && ring_.has_caught_up(); }
   /// Nothing will ever come any more: EOS was taken, or the producer has ended. An element may say more to its
   /// worker after EOS, as long as it has not shut it down.
   [[nodiscard]] bool drained() const noexcept { return (at_eos_ && !end_->by_hand) || closed(); }

@@ -223,7 +223,8 @@ bool Worker::abandoned() const noexcept {
 }
 
 // The polls of a burst take effect together. None of them may wait but the first: another begins only where there is
-// something to take and room to put it. What one needs beyond that undoes the burst, and each poll is done by itself.
+// something to take and room to put it, and not after a frame that was waited for, which is handed on at once. What one
+// needs beyond that undoes the burst, and each poll is done by itself.
 // Bursts begin short, so that a worker that is killed again and again still gets on, and grow while they take less than
 // some 50 us, as what they put waits for their commit. They do not grow where a poll must not be undone while its process
 // lives, as it may keep what can't be undone; nor right after a death, so that it can be said which frame a poll had in
@@ -232,7 +233,8 @@ bool Worker::poll_in_journal() {
   Journal& journal = *lane_.journal();
   bool got_on = false;
   const auto can_go_on = [&] {
-    return std::ranges::all_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }) && outlets_have_room();
+    return std::ranges::none_of(inlets_, [](const Inlet* inlet) { return inlet->has_caught_up(); }) &&
+           std::ranges::all_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }) && outlets_have_room();
   };
   const auto burst = [&](unsigned most) {
     Row row(*this);

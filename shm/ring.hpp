@@ -120,6 +120,8 @@ struct SlotReader {
   void note_empty() const noexcept {
     if (looks_ahead_from != pos + 16) [[unlikely]] looks_ahead_from = pos + 16;  // who spins looks again and again
   }
+  /// One frame was taken since the queue was found empty.
+  [[nodiscard]] bool has_caught_up() const noexcept { return looks_ahead_from == pos + 15; }
 };
 
 class RingWriter {
@@ -198,6 +200,8 @@ class RingReader {
     at_.note_empty();
     return false;
   }
+  /// See SlotReader.
+  [[nodiscard]] bool has_caught_up() const noexcept { return at_.has_caught_up(); }
   /// The next frame, in shared memory, to be copied; needs has_frame().
   [[nodiscard]] const detail::Descriptor& front() const noexcept {
     const Slot& slot = at_.slot(at_.pos);
