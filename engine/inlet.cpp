@@ -114,7 +114,12 @@ void Inlet::release_committed() noexcept {
   if (ring_.release_below(committed_.position, committed_.samples)) producer_bell_.ring();
 }
 
-void Inlet::note_in(InletRecord& record) const noexcept { record = {ring_.taken(), tally_, at_eos_}; }
+// Field by field: a record that is made first and then copied would be read in wider pieces than it was just written in.
+void Inlet::note_in(InletRecord& record) const noexcept {
+  record.end = ring_.taken();
+  record.tally = tally_;
+  record.at_eos = at_eos_;
+}
 
 void Inlet::claim() const noexcept {
   // relaxed: read when this process is dead; and stored before the worker's code, which no compiler sees from here, runs

@@ -7,7 +7,7 @@
 //   arena segment    ArenaHeader | { BlockHeader payload }…   one a lane that lends blocks
 //   control segment  engine/control.hpp                       one a lane, seen by it and the parent only
 //
-//   RingHeader  0    written by the consumer: head, gone, samples
+//   RingHeader  0    written by the consumer: head, samples; and on a line that it writes once, gone
 //               P    constants: magic, version, slots, limit      (P: kRingPart, a page, so that neither side need be
 //            P+64    written by the producer: closed_at            able to write what the other does: ring_segment.hpp)
 //           P+128    Slot 0: stamp (8 bytes) and descriptor (56), one cache line
@@ -24,7 +24,7 @@
 namespace weir::shm {
 
 /// Changes whenever a struct of this file or of engine/control.hpp changes.
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::size_t kLine = 64;
 
 /// A lane's doorbell: the word it sleeps on.
@@ -56,9 +56,12 @@ struct alignas(kLine) RingHeader {
   /// Everything below this position was taken. Published lazily: every quarter of the limit, when the consumer
   /// runs dry, and before it waits for anything.
   std::atomic<std::uint64_t> head{0};
-  std::atomic<std::uint32_t> gone{0};       ///< the consumer has ended: what is put now stays
-  std::atomic<std::uint64_t> samples{0};    ///< of the frames below head, items per channel
-  std::byte unused[kRingPart - 24];         // never touched
+  std::atomic<std::uint64_t> samples{0};  ///< of the frames below head, items per channel
+  std::byte apart[2 * kLine - 16];        // a core may fetch lines in pairs
+  /// The consumer has ended: what is put now stays. The producer looks at it while it waits, which must not cost it a
+  /// line that the consumer writes all the time.
+  std::atomic<std::uint32_t> gone{0};
+  std::byte unused[kRingPart - 2 * kLine - sizeof(gone)];  // never touched
 
   std::uint64_t magic = kRingMagic;
   std::uint32_t version = kLayoutVersion;
@@ -69,7 +72,7 @@ struct alignas(kLine) RingHeader {
   alignas(kLine) std::atomic<std::uint64_t> closed_at{kOpen};
 };
 static_assert(sizeof(RingHeader) == kRingPart + 128 && std::is_standard_layout_v<RingHeader>);
-static_assert(offsetof(RingHeader, magic) == kRingPart && offsetof(RingHeader, closed_at) == kRingPart + 64);
+static_assert(offsetof(RingHeader, gone) == 2 * kLine && offsetof(RingHeader, magic) == kRingPart && offsetof(RingHeader, closed_at) == kRingPart + 64);
 
 [[nodiscard]] constexpr std::size_t ring_slots(std::size_t limit) noexcept { return std::bit_ceil(limit); }
 [[nodiscard]] constexpr std::size_t ring_bytes(std::size_t limit) noexcept {
