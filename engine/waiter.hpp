@@ -10,6 +10,7 @@
 // the one that follows is announced with it. What is expected is what the last sleep was.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -58,7 +59,7 @@ class Waiter {
         return true;
       }
       shm::Deadline until = deadline;
-      if (const auto end = shm::Clock::now() + kShort; lightly && (!until || end < *until)) until = end;
+      if (lightly) until = std::min(shm::Clock::now() + kShort, deadline.value_or(shm::Clock::time_point::max()));
       const bool timed = until.has_value();
       parked(true, timed);
       const bool rung = park(bells, until);
@@ -145,7 +146,7 @@ class Waiter {
   static constexpr std::chrono::microseconds kLongYield{500};
   static constexpr unsigned kRarely = 64;  // other yields between two such
   static constexpr std::chrono::milliseconds kNoYields{50};
-  /// Some hundred times what membarrier costs.
+  /// Long beside a membarrier, and still not much to wait for a ring that was lost.
   static constexpr std::chrono::milliseconds kShort{5};
 
   Wait strategy_;
