@@ -64,7 +64,16 @@ TEST_P(Waits, EndByThemselvesOnceWhereNobodyHasRung) {
 }
 
 TEST_P(Waits, SeeWhatCameThoughNobodyCouldRing) {
-  EXPECT_THAT(sleeps_until(1, [&] { came_ = true; }), ElementsAre(true));
+  std::vector<bool> sleeps;
+  EXPECT_TRUE(waiter_.wait(
+      std::span(&bell_, 1), [&] { return came_.load(); }, [] { return false; },
+      [&](bool asleep, bool timed) {
+        if (!asleep) return;
+        sleeps.push_back(timed);
+        came_ = true;  // after the last look
+      },
+      std::nullopt));
+  EXPECT_THAT(sleeps, ElementsAre(true));
 }
 
 TEST_P(Waits, ExpectASleepLikeTheLast) {
