@@ -6,7 +6,7 @@
 // meanwhile is not spun in vain.
 //
 // Lanes park often there, and membarrier, which interrupts all other cores, would cost more than the sleep. So a sleep
-// that is expected to be short is announced without it (Doorbell::announce_lightly), and ends by itself after kShort;
+// that is expected to be short is announced without it (Doorbell::announce), and ends by itself after kShort;
 // the one that follows is announced with it. What is expected is what the last sleep was.
 #pragma once
 
@@ -54,7 +54,7 @@ class Waiter {
     if (never_parks()) return ready();
     for (;;) {
       const bool lightly = short_;
-      if ((lightly ? announce_lightly(bells, ready) : announce(bells, ready)) || hopeless()) {
+      if (announce(bells, ready, lightly) || hopeless()) {
         shm::Doorbell::retract(bells);
         return true;
       }
@@ -81,7 +81,7 @@ class Waiter {
     std::chrono::nanoseconds lent{0};  // of the time: others had the core
     const bool yields = strategy_ == Wait::yield || (shares_core_ && begin >= yields_again_);
     for (;;) {
-      for (int i = 0; i < 32; ++i) {
+      for (int i = 0; i < kLooks; ++i) {
         if (ready()) {
           bound_.hit();
           return true;
@@ -107,17 +107,13 @@ class Waiter {
     return false;
   }
 
+  // And looks again. Without a barrier on the ringer's side a store may be on its way while he looks at the bell. It gets
+  // there while this looks again and again for about a microsecond; that is likely, and for when it does not the sleep has
+  // an end.
   template <class Ready>
-  static bool announce(std::span<const shm::Doorbell> bells, Ready& ready) {
-    shm::Doorbell::announce(bells);
-    return ready();
-  }
-  // Without a barrier on the ringer's side a store may be on its way while he looks at the bell. It gets there while this
-  // looks again and again for about a microsecond; that is likely, and for when it does not the sleep has an end.
-  template <class Ready>
-  static bool announce_lightly(std::span<const shm::Doorbell> bells, Ready& ready) {
-    shm::Doorbell::announce_lightly(bells);
-    for (int i = 0; i < 32; ++i) {
+  static bool announce(std::span<const shm::Doorbell> bells, Ready& ready, bool lightly) {
+    shm::Doorbell::announce(bells, lightly);
+    for (int i = 0; lightly && i < kLooks; ++i) {
       if (ready()) return true;
       cpu_relax();
     }
@@ -138,6 +134,7 @@ class Waiter {
     return rung;
   }
 
+  static constexpr int kLooks = 32;  // in a row: about a microsecond
   /// A yield, and the looks before it, that take longer have let somebody else run.
   static constexpr std::chrono::microseconds kOwnYield{2};
   /// One that takes so long, and not as rarely as among the lanes of a pipeline, has let somebody run who does not wait for

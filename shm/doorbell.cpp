@@ -90,15 +90,11 @@ long futex_waitv(const FutexWaiter* waiters, std::size_t count, const Deadline& 
 
 bool Doorbell::can_park_on_several() noexcept { return futex_waitv(nullptr, 0, std::nullopt) < 0 && errno == EINVAL; }
 
-void Doorbell::announce(std::span<const Doorbell> bells) noexcept {
+void Doorbell::announce(std::span<const Doorbell> bells, bool lightly) noexcept {
   for (const Doorbell& bell : bells) bell.bell_->parked.store(1, std::memory_order_relaxed);
-  heavy_barrier(bells.front().barrier_);  // SYNC bell.park: one for all; pairs with ring()
-}
-
-void Doorbell::announce_lightly(std::span<const Doorbell> bells) noexcept {
-  for (const Doorbell& bell : bells) bell.bell_->parked.store(1, std::memory_order_relaxed);
-  // SYNC bell.park: whose ring() comes after this sees the word; nothing is said of one that comes before
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  // SYNC bell.park: one for all; pairs with ring(). Lightly it is this side's fence alone: whose ring() comes after it sees
+  // the word, and nothing is said of one that comes before.
+  heavy_barrier(lightly ? Barrier::fence : bells.front().barrier_);
 }
 
 void Doorbell::retract(std::span<const Doorbell> bells) noexcept {

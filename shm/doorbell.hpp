@@ -89,10 +89,9 @@ class Doorbell {
   // For a thread that runs several lanes: the same, for all their bells at once.
   /// Whether this kernel lets a thread sleep on several bells (Linux 5.16).
   [[nodiscard]] static bool can_park_on_several() noexcept;
-  static void announce(std::span<const Doorbell> bells) noexcept;
-  /// Without the barrier that everybody passes: who changes something at that moment may neither be seen by the look
-  /// that follows nor ring. So the sleep has to have a deadline, and another announce() after it.
-  static void announce_lightly(std::span<const Doorbell> bells) noexcept;
+  /// `lightly`: without the barrier that everybody passes. Who changes something at that moment may neither be seen by the
+  /// look that follows nor ring. So the sleep has to have a deadline, and another, not light, announcement after it.
+  static void announce(std::span<const Doorbell> bells, bool lightly = false) noexcept;
   static void retract(std::span<const Doorbell> bells) noexcept;
   /// Sleeps until one of at most kMostBells rings, and retracts the others; false at the deadline.
   static bool park(std::span<const Doorbell> bells, const Deadline& deadline) noexcept;

@@ -72,7 +72,8 @@ struct alignas(kLine) RingHeader {
   alignas(kLine) std::atomic<std::uint64_t> closed_at{kOpen};
 };
 static_assert(sizeof(RingHeader) == kRingPart + 128 && std::is_standard_layout_v<RingHeader>);
-static_assert(offsetof(RingHeader, gone) == 2 * kLine && offsetof(RingHeader, magic) == kRingPart && offsetof(RingHeader, closed_at) == kRingPart + 64);
+static_assert(offsetof(RingHeader, gone) == 2 * kLine && offsetof(RingHeader, magic) == kRingPart &&
+              offsetof(RingHeader, closed_at) == kRingPart + 64);
 
 [[nodiscard]] constexpr std::size_t ring_slots(std::size_t limit) noexcept { return std::bit_ceil(limit); }
 [[nodiscard]] constexpr std::size_t ring_bytes(std::size_t limit) noexcept {

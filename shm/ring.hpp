@@ -118,10 +118,12 @@ struct SlotReader {
   /// The queue was found empty. Close behind the producer, to look ahead takes away what that is about to write, so that
   /// it has to get it back, and the two stay close: for some frames nothing is asked for.
   void note_empty() const noexcept {
-    if (looks_ahead_from != pos + 16) [[unlikely]] looks_ahead_from = pos + 16;  // who spins looks again and again
+    const std::uint64_t from = pos + kCloseFor;
+    if (looks_ahead_from != from) [[unlikely]] looks_ahead_from = from;  // who spins looks again and again
   }
   /// One frame was taken since the queue was found empty.
-  [[nodiscard]] bool has_caught_up() const noexcept { return looks_ahead_from == pos + 15; }
+  [[nodiscard]] bool has_caught_up() const noexcept { return looks_ahead_from == pos - 1 + kCloseFor; }
+  static constexpr std::uint64_t kCloseFor = 16;  ///< frames after it was empty a queue counts as close behind its producer
 };
 
 class RingWriter {

@@ -85,7 +85,7 @@ inline announce(me, other) {
 #if !defined(FENCES) && !defined(WEAKEN_no_membarrier)
   if
   :: !lightly -> fence(other); fence(SUPERVISOR)
-  :: else -> skip /* Doorbell::announce_lightly */
+  :: else -> skip /* Doorbell::announce, lightly */
   fi
 #endif
 }
