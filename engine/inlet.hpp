@@ -49,7 +49,7 @@ class Inlet {
   }
   /// Takes it.
   std::optional<Frame> take(const Everyday& next) {
-    next.from->look_ahead(*next.slot, next.pos, 4);  // polls lie between
+    next.from->look_ahead(*next.slot, next.pos, shm::kLookAhead.between_polls);
     std::optional<Frame> frame(std::in_place, detail::PlainDescriptor{*next.slot, next.shape});
     tally_.count_everyday();
     if (meter_.header) meter_.count_everyday();
