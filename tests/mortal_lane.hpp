@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +127,7 @@ class MortalLane {
     fate() = {steps, 0};
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // where the test itself is killed
     engine::at_step = [](const char*) {
       if (++fate().steps == fate().steps_left) ::raise(SIGKILL);
     };
