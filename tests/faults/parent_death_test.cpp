@@ -142,11 +142,18 @@ INSTANTIATE_TEST_SUITE_P(OfAll, AtAStep,
 TEST_F(ParentDeath, AtAnyMomentAloneOrWithSomeOfItsWorkersLeavesNothing) {
   std::mt19937_64 random(11);
   const int rounds = kSanitized ? 15 : 40;
-  const int longest_us = kSanitized ? 600'000 : 60'000;  // a program that a sanitizer watches starts late
+  // Twice what it takes one to have its workers, here and now.
+  const auto begun = std::chrono::steady_clock::now();
+  const pid_t first = start_program(1'000'000);
+  ASSERT_TRUE(eventually([&] { return !children_of(first).empty(); }));
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
+  ::kill(first, SIGKILL);
+  (void)expect_nothing_of(first);
+  const std::int64_t longest_us = 2 * took.count();
   int met_workers = 0;
   for (int round = 0; round < rounds; ++round) {
     const pid_t program = start_program(1'000'000);
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % longest_us));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % static_cast<std::uint64_t>(longest_us)));
     std::vector<pid_t> victims = children_of(program);
     met_workers += !victims.empty();
     std::erase_if(victims, [&](pid_t) { return random() % 2 == 0; });
