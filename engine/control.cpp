@@ -139,19 +139,13 @@ void refuse(int fd, const std::string& why) noexcept {
   }
 }
 
-namespace {
-
-/// At most the field, whether or not it ends with a null; what no terminal should be sent becomes '?'.
-template <std::size_t N>
-std::string text_in(const char (&field)[N]) {
-  std::string text(field, ::strnlen(field, N));
+std::string text_in(std::span<const char> field) {
+  std::string text(field.data(), ::strnlen(field.data(), field.size()));
   text.resize(::strnlen(text.data(), text.size()));  // the field may have changed since
   for (char& c : text)
     if ((static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == '\x7f') c = '?';
   return text;
 }
-
-}  // namespace
 
 std::string refusal_in(const Prologue& prologue) {
   // SYNC control.refused (acquire): pairs with refuse() in the worker.

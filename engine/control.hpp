@@ -157,6 +157,9 @@ class Control {
 /// Tells the parent, through a control block that may be of another build, why this process will not work for it.
 void refuse(int fd, const std::string& why) noexcept;
 
+/// At most the field, whether or not it ends with a null; what no terminal should be sent becomes '?'.
+[[nodiscard]] std::string text_in(std::span<const char> field);
+
 /// What refuse() told, else nothing. Another process may have written anything there: it is text in any case.
 [[nodiscard]] std::string refusal_in(const Prologue& prologue);
 

@@ -29,15 +29,18 @@ void drop_share(BlockHeader* block, BlockRef ref) noexcept {
 }
 
 std::optional<BlockRef> mark_share(BlockHeader* block, BlockRef ref) noexcept {
+  // relaxed, all: the share was ours and still is, so that the lending stays the same, and travels by the ring's release
+  std::uint32_t given = block->marks_given.load(std::memory_order_relaxed);
+  unsigned mark = 0;
+  do {
+    mark = Shares::next_mark(given);
+    if (mark >= Shares::kMarks) return std::nullopt;
+  } while (!block->marks_given.compare_exchange_weak(given, given | 1U << mark, std::memory_order_relaxed));
   std::uint64_t word = block->shares.load(std::memory_order_relaxed);
-  for (;;) {
-    const unsigned mark = Shares::free_mark(word);
-    if (mark == Shares::kMarks) return std::nullopt;
-    // relaxed: the share was ours and still is, and travels by the ring's release
-    if (block->shares.compare_exchange_weak(word, (word | Shares::marked(mark)) - Shares::kCounted,
-                                            std::memory_order_relaxed))
-      return Shares::with_mark(ref, mark);
+  while (!block->shares.compare_exchange_weak(word, (word | Shares::marked(mark)) - Shares::kCounted,
+                                              std::memory_order_relaxed)) {
   }
+  return Shares::with_mark(ref, mark);
 }
 
 LentBlock lend_block(std::size_t bytes) {
@@ -223,6 +226,11 @@ std::span<const std::byte> Frame::bytes() const {
 void Frame::throw_type(TypeId wanted) const {
   throw PayloadError("the frame holds " + (has_data() ? type_name(type()) : std::string("no data")) + ", not " +
                      type_name(wanted));
+}
+
+void Frame::throw_too_large(TypeId type, std::size_t bytes) {
+  throw PayloadError("the frame says that it holds " + type_name(type) + " without a block, but that has " +
+                     std::to_string(bytes) + " bytes: the process that gave it has damaged it");
 }
 
 const Dict& Frame::metadata() const noexcept {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "engine/fault.hpp"
 #include "engine/inlet.hpp"
@@ -311,11 +312,18 @@ void Journal::begin_burst() {
   step("begin");
   JournalRecord& now = *next().head;
   now = *live().head;
-  now.drops = 0;
+  note_more_drops();
   if (now.state_bytes == 0) return;
   now.state_copy = 1 - live().head->state_copy % 2;
   std::memcpy(view_.state(now.state_copy), view_.state(live().head->state_copy),
               std::min<std::size_t>(now.state_bytes, spec_.state_limit));
+}
+
+void Journal::note_more_drops() noexcept {
+  const JournalView::Record& r = next();
+  noted_ = std::min(due_, r.drops.size());
+  std::copy_n(more_drops_.begin(), noted_, r.drops.begin());
+  r.head->drops = noted_;
 }
 
 Journal::State Journal::state(std::size_t bytes, std::uint64_t type) {
@@ -340,12 +348,18 @@ void Journal::drop_later(BlockHeader* block, detail::BlockRef ref) noexcept {
   step("drop");
   begin_poll();  // also what is dropped between polls
   JournalRecord& now = *next().head;
-  if (now.drops == next().drops.size()) return;  // can't be: there is room for all that queues hold
-  next().drops[now.drops] = {ref, block->shares.load(std::memory_order_relaxed)};  // our share keeps the lending
+  const DropRecord drop{ref, block->shares.load(std::memory_order_relaxed)};  // our share keeps the lending
+  if (now.drops == next().drops.size()) return more_drops_.push_back(drop);
+  next().drops[now.drops] = drop;
   ++now.drops;
 }
 
 void Journal::commit(bool finished) {
+  do commit_record(finished);
+  while (due_ != 0);
+}
+
+void Journal::commit_record(bool finished) {
   begin_poll();
   const JournalView::Record& r = next();
   std::size_t link = 0;
@@ -364,6 +378,8 @@ void Journal::commit(bool finished) {
   apply(rings_, arenas_, r, true);
   step("applied");
   arena_.set_burst(burst_ + 1);
+  more_drops_.erase(more_drops_.begin(), more_drops_.begin() + static_cast<std::ptrdiff_t>(std::exchange(noted_, 0)));
+  due_ = more_drops_.size();
   polls_ = 0;
   begun_ = false;
   for (Outlet* outlet : outlets_) outlet->committed();
@@ -373,6 +389,8 @@ void Journal::commit(bool finished) {
 void Journal::roll_back() {
   place_ends();
   shm::take_back_lent(memory_.arenas.at(spec_.lane), burst_ + 1);
+  more_drops_.resize(due_);
+  noted_ = 0;
   polls_ = 0;
   begun_ = false;
   visiting_ = false;

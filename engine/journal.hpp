@@ -173,6 +173,8 @@ class Journal final : public detail::Lender {
   [[nodiscard]] const JournalView::Record& next() const noexcept { return view_.of(burst_ + 1); }
   void place_ends();
   void begin_burst();
+  void note_more_drops() noexcept;
+  void commit_record(bool finished);
 
   const LaneSpec& spec_;
   const Memory& memory_;
@@ -183,6 +185,10 @@ class Journal final : public detail::Lender {
   std::vector<Inlet*> inlets_;
   std::vector<Outlet*> outlets_;
   std::uint64_t burst_ = 0;  // the last that was committed
+  // Drops that found no room in a record, as a worker may let go of more frames at once than its queues hold: more commits
+  // follow. The first `due_` are of polls that took effect, and of those the first `noted_` are in the record under way.
+  std::vector<DropRecord> more_drops_;
+  std::size_t due_ = 0, noted_ = 0;
   unsigned polls_ = 0;
   bool begun_ = false;
   bool claims_ = false;

@@ -102,7 +102,13 @@ void Outlet::put_any(Frame&& frame) {
   if (!has_room()) lane_->note_attention();
 }
 
-// Who may be killed and started again holds blocks by marks. A block of which all marks are held is copied.
+// Of a block that was just lent: this lane's arena is one that others write, too.
+[[noreturn]] static void throw_marks_damaged(const LinkEnd& end) {
+  throw PayloadError("a payload from '" + end.source + "' to '" + end.sink +
+                     "' can't be sent: another process has damaged the blocks that it lies in");
+}
+
+// Who may be killed and started again holds blocks by marks. A block of which all marks were given is copied.
 void Outlet::mark(Frame& frame, Link& link) {
   Descriptor& d = FrameAccess::descriptor(frame);
   if (d.kind != Payload::block || detail::Shares::is_marked(d.block.ref)) return;
@@ -112,7 +118,18 @@ void Outlet::mark(Frame& frame, Link& link) {
     copy_into_arena(frame);
     marked = detail::mark_share(reinterpret_cast<BlockHeader*>(d.home), d.block.ref);
   }
+  if (!marked) throw_marks_damaged(*link.end);
   d.block.ref = *marked;
+}
+
+// The same of metadata; `share` is ours to give.
+detail::BlockRef Outlet::mark_metadata(const Frame& frame, const detail::LentBlock& share, const Link& link) {
+  if (const auto marked = detail::mark_share(share, share.ref)) return *marked;
+  detail::drop_share(share, share.ref);
+  const detail::LentBlock own = encode_metadata(frame);
+  const auto marked = detail::mark_share(own, own.ref);
+  if (!marked) throw_marks_damaged(*link.end);
+  return *marked;
 }
 
 void Outlet::put_in_ring(Link& link, const Descriptor& frame) noexcept {
@@ -208,8 +225,7 @@ void Outlet::put_on(Link& link, Frame&& frame, const detail::LentBlock& metadata
   metadata->shares.fetch_add(1, std::memory_order_relaxed);  // we hold one, so it can't reach 0 meanwhile
   Descriptor crossing = d;
   crossing.metadata = metadata.ref;
-  if (link.end->marks)
-    if (const auto marked = detail::mark_share(metadata, metadata.ref)) crossing.metadata = *marked;
+  if (link.end->marks) crossing.metadata = mark_metadata(frame, metadata, link);
   put_in_ring(link, crossing);
   d.home = 0;  // the payload's share travels, the metadata object's stays
   d.kind = Payload::none;

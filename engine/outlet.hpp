@@ -159,6 +159,7 @@ class Outlet {
   void put_in_journal(Link& link, const detail::Descriptor& frame) noexcept;
   void note_overfull() noexcept;
   static void mark(Frame& frame, Link& link);
+  [[nodiscard]] static detail::BlockRef mark_metadata(const Frame& frame, const detail::LentBlock& share, const Link& link);
   [[noreturn]] void throw_after_eos() const;
   void find_everyday() noexcept;
   void end_everyday_if_full() noexcept {

@@ -24,7 +24,10 @@ class PadTally {
   /// The shape of everyday frames, for whoever must not read it again where others may write.
   [[nodiscard]] std::uint64_t everyday_shape() const noexcept { return everyday_shape_; }
   /// No frame is an everyday one until another was counted.
-  void forget_everyday() noexcept { everyday_shape_ = detail::kNoShape; }
+  void forget_everyday() noexcept {
+    everyday_shape_ = detail::kNoShape;
+    everyday_type_ = 0;
+  }
   void count_everyday() noexcept { ++frames_; }
   /// Counts any frame. `looked_at`: those like it need no other look by the caller either. Throws SpecError, after the
   /// frame was counted, if its spec is not that of the frames before.

@@ -100,10 +100,13 @@ class CrewPlanner {
                                      std::size_t crews) const {
     const std::vector<double> crossing = frames_across(lanes, begin);
     const std::size_t slack = (ideal - begin) / 2;
+    constexpr std::size_t kMost = shm::Doorbell::kMostBells;  // lanes that one thread can wait for
     std::size_t best = ideal;
     for (std::size_t off = 1; off <= slack; ++off)
       for (const std::size_t cut : {ideal - off, ideal + off})
-        if (cut > begin && cut + crews - 1 <= lanes.size() && crossing[cut] < crossing[best]) best = cut;
+        if (cut > begin && cut + crews - 1 <= lanes.size() && cut - begin <= kMost &&
+            lanes.size() - cut <= (crews - 1) * kMost && crossing[cut] < crossing[best])
+          best = cut;
     return best;
   }
 

@@ -60,20 +60,15 @@ void refuse_without_restart(const Element& element) {
                    "as well, or leave it out");
 }
 
-template <std::size_t N>
-std::string_view text(const char (&field)[N]) noexcept {
-  return {field, ::strnlen(field, N)};
-}
-
 // Both are called where the lane's end was seen: the record is complete.
 std::string error_text(const Control& control) {
   const ErrorRecord& record = control.header().error;
   if (record.set.load(std::memory_order_relaxed) == 0) return {};
-  return std::string(text(record.type)) + ": " + std::string(text(record.text));
+  return text_in(record.type) + ": " + text_in(record.text);
 }
 /// weir's own, on frames, parameters or a state that will be no others the next time.
 bool is_verdict(const Control& control) noexcept {
-  const std::string_view type = text(control.header().error.type);
+  const std::string type = text_in(control.header().error.type);
   return type == "weir::SpecError" || type == "weir::PayloadError" || type == "weir::StartError";
 }
 
@@ -199,6 +194,7 @@ void Run::forget_attempt(std::uint32_t lane) {
   controls_[lane].worker(0).pads_at_eos.store(0, std::memory_order_relaxed);
   controls_[lane].worker(0).ended.store(0, std::memory_order_relaxed);
   header.sleep.store(0, std::memory_order_relaxed);
+  header.waiting.store(0, std::memory_order_relaxed);
   header.state.store(LaneState::created, std::memory_order_relaxed);
 }
 

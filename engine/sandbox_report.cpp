@@ -57,7 +57,7 @@ std::vector<std::string> refusals_in(const SandboxRecord& record) {
     const std::uint32_t call = refused.call.load(std::memory_order_relaxed);
     if (call == 0) break;
     std::string text = name_of_call(call - 1);
-    const std::string path(refused.path, ::strnlen(refused.path, sizeof refused.path));
+    const std::string path = text_in(refused.path);
     if (!path.empty()) text += " '" + path + "'";
     const std::uint32_t times = refused.times.load(std::memory_order_relaxed);
     if (times > 1) text += ", " + std::to_string(times) + " times";

@@ -31,6 +31,13 @@ constexpr std::size_t kStepBytes = 256 << 10;    // what growing commits, so tha
 constexpr std::size_t kLargestChunk = 64 << 20;  // what a size sets aside at most, so that room is left for others
 constexpr std::size_t kEnough = 8;               // blocks; from there on one more is little beside what there is
 
+/// Of blocks that an arena makes: what such a block holds is a size class, and not more than there can be.
+bool is_stride(std::uint64_t stride) noexcept {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 47;
+  const std::uint64_t bytes = stride - sizeof(BlockHeader);
+  return stride > sizeof(BlockHeader) && stride < kMost && size_class_of(bytes).bytes == bytes;
+}
+
 /// Each run of blocks that the segment's own tables tell of, as far as they can be believed.
 template <class Visit>
 void for_each_chunk(const Segment& segment, Visit&& visit) {
@@ -42,8 +49,7 @@ void for_each_chunk(const Segment& segment, Visit&& visit) {
     ArenaChunk chunk{header.chunk[i].offset, header.chunk[i].stride};
     // SYNC arena.chunk (acquire): pairs with the release in Arena::grow.
     chunk.count = std::atomic_ref(const_cast<std::uint64_t&>(header.chunk[i].count)).load(std::memory_order_acquire);
-    if (chunk.stride < sizeof(BlockHeader) || chunk.stride % kLine != 0 || chunk.offset % kLine != 0 ||
-        chunk.offset < end || chunk.offset > segment.size() ||
+    if (!is_stride(chunk.stride) || chunk.offset % kLine != 0 || chunk.offset < end || chunk.offset > segment.size() ||
         chunk.count > (segment.size() - chunk.offset) / chunk.stride)
       continue;  // scribbled over: nothing there can be believed
     end = chunk.offset + chunk.count * chunk.stride;
@@ -112,6 +118,7 @@ detail::LentBlock Arena::lend(std::size_t bytes) {
 // so that one who finds it after a death of this lane can tell whether it was meant to be.
 void Arena::note_lending(BlockHeader& block) noexcept {
   if (burst_ != 0) block.lent_in.store(burst_, std::memory_order_relaxed);
+  block.marks_given.store(0, std::memory_order_relaxed);  // whoever marks a share has it from behind the release below
   const std::uint64_t lendings = block.shares.load(std::memory_order_relaxed) & ~detail::Shares::kHeld;
   // SYNC block.lent (release): the burst is noted; pairs with the acquire in take_back_lent.
   block.shares.store(lendings + detail::Shares::kOneLending + detail::Shares::kCounted, std::memory_order_release);

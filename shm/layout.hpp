@@ -24,7 +24,7 @@
 namespace weir::shm {
 
 /// Changes whenever a struct of this file or of engine/control.hpp changes.
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::size_t kLine = 64;
 
 /// A lane's doorbell: the word it sleeps on.

@@ -169,6 +169,42 @@ TEST_P(Arenas, OfTwoLanesAreToldApart) {
     EXPECT_EQ(table.resolve(make_ref(unknown, offset_of(x->ref)), 100), nullptr) << "lane " << unknown;
 }
 
+TEST_P(Arenas, GiveEachMarkOnceALending) {
+  const Segment segment = make(kMiB);
+  Arena arena(segment, kLane);
+  for (int lending = 0; lending < 3; ++lending) {
+    const detail::LentBlock block = arena.lend(100);
+    std::uint64_t seen = 0;
+    for (unsigned n = 0; n < detail::Shares::kMarks; ++n) {
+      block->shares.fetch_add(detail::Shares::kCounted);
+      const auto marked = detail::mark_share(block, block.ref);
+      ASSERT_TRUE(marked);
+      EXPECT_EQ(seen & detail::Shares::of(*marked), 0u) << "given again after it was dropped";
+      seen |= detail::Shares::of(*marked);
+      detail::drop_share(block, *marked);
+    }
+    block->shares.fetch_add(detail::Shares::kCounted);
+    EXPECT_FALSE(detail::mark_share(block, block.ref)) << "all were given";
+    detail::drop_share(block, block.ref);
+    EXPECT_EQ(blocks_lent(segment), 1u);
+    give_back(block);
+    EXPECT_EQ(blocks_lent(segment), 0u);
+  }
+}
+
+// A neighbour of a lender that may be restarted can write the table that the next one takes over.
+TEST_P(Arenas, TakeOverNoBlocksOfASizeThatTheyDoNotMake) {
+  const Segment segment = make(kMiB);
+  give_back(Arena(segment, kLane).lend(100));
+  auto& header = *segment.at<ArenaHeader>(0);
+  for (const std::uint64_t stride : {std::uint64_t{64}, std::uint64_t{128}, std::uint64_t{1} << 62}) {
+    header.chunk[0] = {segment.size() - 64, stride, stride > segment.size() ? 0u : 1u};
+    Arena next(segment, kLane);
+    const BlockHeader* block = next.lend(200);
+    EXPECT_LE(offset_of(block->ref) + sizeof(BlockHeader) + 200, segment.size()) << stride;
+  }
+}
+
 TEST_P(Arenas, AreFoundOnlyInsideTheirSegments) {
   const Segment segment = make(kMiB);
   ArenaTable table;

@@ -1,5 +1,6 @@
 // Where the lanes of a graph are cut into threads: near the middle, where the fewest frames cross.
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -107,6 +108,24 @@ TEST_F(CrewCut, DoesNotCountForALaterOneWhatCrossesAnEarlierOneAnyway) {
   last = &add("8", 10, &add("7", 10, &join));
   pipeline_.connect(*last, pipeline_.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}}));
   EXPECT_THAT(on_threads(3), ElementsAre("012", "345", "678"));
+}
+
+// What one thread can wait for at once has a bound, which a thin place far from the middle is no reason to pass.
+TEST_F(CrewCut, LeavesNoThreadMoreLanesThanItCanWaitFor) {
+  for (const std::size_t thin : {60, 140}) {
+    Pipeline pipeline;
+    Element* last = &pipeline.emplace<MainSource>({.name = "source", .source_pads = {"out"}}, 1);
+    for (std::size_t i = 0; i < 200; ++i) {
+      Element& next = pipeline.emplace<Rated>({.name = std::to_string(i), .sink_pads = {"in"}, .source_pads = {"out"}},
+                                              Rate(i + 1 == thin ? 1 : 1000));
+      pipeline.connect(*last, next);
+      last = &next;
+    }
+    pipeline.connect(*last, pipeline.emplace<MainSink>({.name = "sink", .sink_pads = {"in"}}));
+    std::map<std::string, std::size_t> lanes;
+    for (const auto& lane : Parallelize(pipeline, {.mode = Mode::thread, .threads = 1}).explain().lanes) ++lanes[lane.runs_on];
+    for (const auto& [thread, count] : lanes) EXPECT_LE(count, shm::Doorbell::kMostBells) << thread;
+  }
 }
 
 }  // namespace

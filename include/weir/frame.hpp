@@ -323,7 +323,10 @@ class WEIR_API Frame {
   [[nodiscard]] Frame without_payload() const;
   [[nodiscard]] const void* const_items(TypeId type, const std::type_info& info, std::size_t item_bytes) const {
     if (d_.type != static_cast<std::uint32_t>(type) || (d_.flags & detail::kEncoded)) throw_type(type);
-    if (d_.kind == detail::Payload::scalar) return d_.scalar;
+    if (d_.kind == detail::Payload::scalar) {
+      if (item_bytes > sizeof d_.scalar) throw_too_large(type, item_bytes);  // a neighbour has written that
+      return d_.scalar;
+    }
     if (is_block() && d_.block.item_bytes == item_bytes) return header()->payload();
     return object_items(type, info);
   }
@@ -333,6 +336,7 @@ class WEIR_API Frame {
     return *object->object_type->info == info ? object->object : nullptr;
   }
   [[noreturn]] void throw_type(TypeId wanted) const;
+  [[noreturn]] static void throw_too_large(TypeId type, std::size_t bytes);
 
   template <class T>
   [[nodiscard]] bool holds_scalar() const noexcept {

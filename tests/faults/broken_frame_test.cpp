@@ -2,8 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <functional>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "frames.hpp"
 #include "hop.hpp"
@@ -91,6 +94,42 @@ TEST(BrokenFrame, IsRefusedWhereItsPayloadLiesInAnotherProcess) {
     d.block = {0x1234567890, 1, 4};
     hop.put_raw(d);
     EXPECT_THROW((void)hop.take(), PayloadError);
+  }
+}
+
+struct Large {
+  std::byte bytes[4096];
+};
+
+TEST(BrokenFrame, IsRefusedWhereItsTypeDoesNotFitIntoAFrame) {
+  Hop hop(true);
+  Descriptor d{};
+  d.kind = Payload::scalar;
+  d.type = static_cast<std::uint32_t>(weir::type_id<Large>());
+  hop.put_raw(d);
+  Frame frame = hop.take();
+  for (const auto& look : {std::function<void()>([&] { (void)std::as_const(frame).view<Large>(); }),
+                           std::function<void()>([&] { (void)frame.data<Large>(); })}) {
+    const auto error = thrown<PayloadError>(look);
+    ASSERT_TRUE(error);
+    EXPECT_THAT(error->what(), AllOf(HasSubstr("4096 bytes"), HasSubstr("damaged")));
+  }
+}
+
+// Before the first frame no shape is an everyday one, so a slot that has the word for that is no frame to be trusted.
+TEST(BrokenFrame, IsLookedAtWhereItsShapeIsThatOfNone) {
+  for (const std::uint64_t shape : {~std::uint64_t{0}, weir::detail::kNoShape}) {
+    Hop hop(true);
+    Descriptor d{};
+    std::memcpy(reinterpret_cast<std::byte*>(&d) + offsetof(Descriptor, rate), &shape, sizeof shape);
+    d.block = {0x1234567890, 1, 4};
+    hop.put_raw(d);
+    try {
+      const Frame frame = hop.take();
+      EXPECT_TRUE(weir::detail::is_plain(Access::descriptor(frame)));
+    } catch (const PayloadError&) {
+      EXPECT_FALSE(weir::detail::is_plain(d));
+    }
   }
 }
 

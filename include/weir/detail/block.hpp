@@ -6,7 +6,8 @@
 //
 // Shares are counted, or marked. A counted share is one of many alike. A marked one is a bit of its own: to drop it
 // twice does no more than to drop it once, so that a drop can be done again by whoever finds it noted down after a
-// death (engine/journal.hpp). Frames on the way to a worker that may be restarted hold their blocks by marks.
+// death (engine/journal.hpp). So no mark is given twice in one lending: the second would be dropped with the first.
+// Frames on the way to a worker that may be restarted hold their blocks by marks.
 #pragma once
 
 #include <atomic>
@@ -34,9 +35,9 @@ struct Shares {
   static constexpr std::uint64_t kHeld = (std::uint64_t{1} << 40) - 1;     ///< count and marks: 0 if it is free
   static constexpr std::uint64_t kOneLending = std::uint64_t{1} << 40;
   [[nodiscard]] static constexpr std::uint64_t marked(unsigned mark) noexcept { return std::uint64_t{1} << (24 + mark); }
-  /// The lowest mark that nobody holds; kMarks if there is none.
-  [[nodiscard]] static constexpr unsigned free_mark(std::uint64_t word) noexcept {
-    return static_cast<unsigned>(std::countr_one(static_cast<std::uint16_t>(word >> 24)));
+  /// The lowest mark that is not among those that were given; kMarks if all were.
+  [[nodiscard]] static constexpr unsigned next_mark(std::uint32_t given) noexcept {
+    return static_cast<unsigned>(std::countr_one(static_cast<std::uint16_t>(given)));
   }
   /// How a frame with this reference holds its share, as it stands in the word.
   [[nodiscard]] static constexpr std::uint64_t of(BlockRef ref) noexcept {
@@ -68,7 +69,9 @@ struct alignas(64) BlockHeader {
   void (*destroy)(BlockHeader*) noexcept = nullptr;
   /// The burst of its lender's polls in which it was lent last (engine/journal.hpp); 0: it keeps no journal.
   std::atomic<std::uint64_t> lent_in{0};
-  std::uint64_t spare[3] = {};
+  /// The marks that were given in this lending, whether or not they are still held.
+  std::atomic<std::uint32_t> marks_given{0};
+  std::uint32_t spare[5] = {};
 
   [[nodiscard]] std::byte* payload() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
 };
@@ -209,8 +212,8 @@ class DescriptorCopy {
   return shape;
 }
 static_assert(offsetof(Descriptor, metadata) == offsetof(Descriptor, rate) + 8);
-/// The word of no frame.
-inline constexpr std::uint64_t kNoShape = ~std::uint64_t{0};
+/// The word of no frame, as no scalar has type 0; and of a plain one all the same, as a neighbour may write such a slot.
+inline constexpr std::uint64_t kNoShape = std::uint64_t{static_cast<std::uint8_t>(Payload::scalar)} << 56 | 0xffff'ffff'ffff;
 /// A scalar or nothing, neither the last frame nor with metadata: no share of anything travels with it.
 [[nodiscard]] inline bool is_plain(const Descriptor& d) noexcept {
   static_assert(offsetof(Descriptor, kind) == offsetof(Descriptor, flags) + 1 && static_cast<int>(Payload::scalar) == 1);
@@ -262,7 +265,7 @@ WEIR_API LentBlock lend_block(std::size_t bytes);
 WEIR_API LentBlock lend_heap_block(std::size_t bytes);
 /// Drops one share of an arena's block, the one that `ref` says.
 WEIR_API void drop_share(BlockHeader* block, BlockRef ref) noexcept;
-/// Makes a counted share a marked one, and says how it is held now; nothing, and nothing is done, if all marks are.
+/// Makes a counted share a marked one, and says how it is held now; nothing, and nothing is done, if all marks were given.
 [[nodiscard]] WEIR_API std::optional<BlockRef> mark_share(BlockHeader* block, BlockRef ref) noexcept;
 
 }  // namespace weir::detail
