@@ -51,6 +51,9 @@ Arguments read_arguments(int argc, char** argv) {
     throw tool::UsageError(std::string(error.what()) + "; see weir bench --help");
   }
   check_names(arguments.names);
+  if (!arguments.pipeline.empty() && (!arguments.names.empty() || !arguments.plot.empty()))
+    throw tool::UsageError("--pipeline measures that pipeline alone; leave out " +
+                           (arguments.names.empty() ? std::string("--plot") : tool::shown_text(arguments.names.front())));
   return arguments;
 }
 

@@ -1,10 +1,13 @@
 // The program weir-bench, which `weir bench` runs: the rows that were asked for, one after the other.
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <weir/weir.hpp>
@@ -52,8 +55,16 @@ void write(const std::string& path, const std::string& text) {
 /// Fails before the measurements where it would fail after them.
 void check_writable(const std::string& path) {
   if (path.empty() || path == "-") return;
+  errno = 0;
   if (!std::ofstream(path, std::ios::binary | std::ios::app))
-    throw tool::UsageError("can't write '" + path + "'");
+    throw tool::UsageError("can't write '" + path + "': " + std::strerror(errno));
+}
+
+void make_directory(const std::string& path) {
+  std::error_code error;
+  if (!path.empty()) std::filesystem::create_directories(path, error);
+  if (!error && !path.empty() && !std::filesystem::is_directory(path)) error = std::make_error_code(std::errc::not_a_directory);
+  if (error) throw tool::UsageError("can't draw into '" + path + "': " + error.message() + "; --plot takes a directory");
 }
 
 Settings settings_for(const Arguments& arguments, const MachineReport& machine) {
@@ -64,7 +75,6 @@ Settings settings_for(const Arguments& arguments, const MachineReport& machine) 
 }
 
 void draw(Session& session, const std::string& directory, const MachineReport& machine, std::FILE* people) {
-  std::filesystem::create_directories(directory);
   const std::string where =
       fmt::format("{}, {} cores, commit {}", machine.processor, machine.cores.size(), machine.commit);
   for (const NamedChart& one : sweep_payloads(session, where)) {
@@ -113,6 +123,7 @@ tool::ExitCode execute(const Arguments& arguments) {
   if (!arguments.pipeline.empty())
     tool::check_report_file(arguments.json, arguments.pipeline, tool::read_description(arguments.pipeline, {}));
   check_writable(arguments.json);
+  make_directory(arguments.plot);
   if (!arguments.pipeline.empty()) return run_pipeline(arguments) ? tool::kOk : tool::kFailed;
   return run_rows(arguments) ? tool::kOk : tool::kFailed;
 }

@@ -26,6 +26,12 @@ std::string file_error(int error) {
   return std::strerror(error);
 }
 
+std::string memory_error(int error) {
+  if (error == ENOMEM)
+    return with_limit(error, "bytes that a process maps", RLIMIT_AS, "-v', or lower Options::arena_bytes with '--memory");
+  return std::strerror(error);
+}
+
 std::string start_error(int error) {
   if (error == EAGAIN) return with_limit(error, "a user's processes and threads", RLIMIT_NPROC, "-u");
   return file_error(error);

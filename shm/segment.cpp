@@ -24,7 +24,7 @@ namespace {
   if (error == EMFILE || error == EFBIG) throw StartError(what + ": " + file_error(error));
   const std::size_t available = available_memory();
   throw MemoryError(what + ": needs " + std::to_string(bytes) + " bytes, " + std::to_string(available) +
-                        " are available (" + std::strerror(error) + ")",
+                        " are available (" + memory_error(error) + ")",
                     bytes, available);
 }
 

@@ -70,6 +70,21 @@ TEST_F(BenchCommand, SaysWhatIsWrongWithAPipeline) {
   EXPECT_THAT(ended.err, HasSubstr("did you mean 'count_source'?"));
 }
 
+TEST_F(BenchCommand, SaysBeforeItMeasuresWhatItCouldNotDoAfterwards) {
+  const std::string pipeline = "count_source count=10 ! null_sink", file = write("a file", "");
+  for (const auto& [arguments, why] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"bench", "--plot", file, "start"}, "--plot takes a directory"},
+           {{"bench", "--json", file + "/x", "start"}, "Not a directory"},
+           {{"bench", "--pipeline", pipeline, "--plot", file}, "leave out --plot"},
+           {{"bench", "--pipeline", pipeline, "start"}, "leave out 'start'"}}) {
+    const Ended ended = weir_command(arguments);
+    EXPECT_EQ(ended.code, 2) << why;
+    EXPECT_THAT(ended.err, HasSubstr(why));
+    EXPECT_EQ(ended.out, "");
+  }
+}
+
 TEST_F(BenchCommand, RunsOneRowAndWritesWhatItMeasured) {
   const Ended ended = weir_command({"bench", "--quick", "--json", "-", "start"});
   EXPECT_EQ(ended.code, 0) << ended.err;
