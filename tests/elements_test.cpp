@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "dsp_signals.hpp"
@@ -262,6 +263,28 @@ TEST_P(Elements, SpectrogramLeavesRoomForAGap) {
               &graph.source(frames_with_gap(first, second)));
   graph.run(GetParam());
   EXPECT_EQ(read_text(dir_ / "s.png"), read_text(dir_ / "expected.png"));
+}
+
+TEST_P(Elements, SpectrogramKeepsItsTimeOverManyGaps) {
+  constexpr std::int64_t kBlock = 1100, kEvery = 1110, kHop = 1000;
+  std::vector<Frame> frames;
+  std::map<std::int64_t, std::vector<float>> placed;
+  for (int i = 0; i < 10; ++i) {
+    const auto samples = noise(kBlock, static_cast<unsigned>(i));
+    frames.push_back(Frame::copy_of<float>(samples, {.time = i * kEvery, .rate = kRate, .channels = 1}));
+    frames.push_back(Frame::gap(i * kEvery + kBlock));
+    std::int64_t place = (i * kEvery + kHop / 2) / kHop;
+    for (const auto& column : dsp::columns_of({.size = kHop, .hop = kHop}, samples)) placed.emplace(place++, column);
+  }
+  frames.push_back(Frame::end_of_stream());
+  ASSERT_EQ(placed.size(), 12) << "of 11,090 samples";
+  dsp::SpectrogramPicture picture({.rate_hz = kRate, .size = kHop, .hop = kHop});
+  for (const auto& [place, column] : placed) picture.add_column(column);
+  dsp::write_png(picture.render(), dir_ / "expected.png");
+  Graph graph;
+  graph.chain({"stft size=1000 hop=1000", "spectrogram path=" + (dir_ / "s.png")}, &graph.source(std::move(frames)));
+  graph.run(GetParam());
+  EXPECT_TRUE(read_text(dir_ / "s.png") == read_text(dir_ / "expected.png"));
 }
 
 std::string checksum(Mode mode, const ScratchDir& dir, std::vector<Frame> frames) {
