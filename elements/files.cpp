@@ -71,6 +71,7 @@ void fail_file(std::string_view verb, const std::string& name, int error, std::s
 void check_output(const std::string& path) {
   if (path == "-") return check_stream("write", name_of_output(path), STDOUT_FILENO, O_RDONLY);
   struct stat status {};
+  std::filesystem::path file = path;
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISREG(status.st_mode) && descriptor_named(path))
       throw Error(fmt::format(
@@ -78,10 +79,13 @@ void check_output(const std::string& path) {
           path));
     if (S_ISDIR(status.st_mode)) fail_file("write", in_quotes(path), EISDIR, "path= takes a file");
     if (::access(path.c_str(), W_OK) != 0) fail_file("write", in_quotes(path), errno, kOutputAdvice);
-    return;
+    if (!S_ISREG(status.st_mode)) return;
+    file = std::filesystem::canonical(path);
+  } else if (errno != ENOENT || path.empty()) {
+    fail_file("write", in_quotes(path), errno, kOutputAdvice);
   }
-  if (errno != ENOENT || path.empty()) fail_file("write", in_quotes(path), errno, kOutputAdvice);
-  const std::string parent = std::filesystem::path(path).parent_path().string();
+  // A part is written beside it, and takes its name.
+  const std::string parent = file.parent_path().string();
   if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) return;
   fail_file("write", in_quotes(path), errno, errno == ENOENT ? "make its directory first" : kOutputAdvice);
 }

@@ -20,8 +20,8 @@ inline constexpr const char* kPart = ".part";
 [[noreturn]] void fail_file(std::string_view verb, const std::string& name, int error,
                             std::string_view advice);
 
-/// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there; with "-", if
-/// the standard output is closed.
+/// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there or can't be
+/// written; with "-", if the standard output is closed.
 void check_output(const std::string& path);
 
 /// A file descriptor that is closed at the end, unless it is a standard stream.

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -159,6 +160,24 @@ TEST_P(ElementErrors, ADirectoryIsNoOutput) {
   for (const char* sink : {"wav_sink format=wav", "raw_sink", "checksum_sink", "spectrogram"})
     EXPECT_THAT(failure_of_sink(sink + (" path=" + (dir_ / ""))),
                 HasSubstr("Is a directory; path= takes a file"));
+}
+
+// The credentials of a thread are its own.
+TEST(ElementFile, CantBeReplacedInADirectoryThatCantBeWritten) {
+  const ScratchDir dir;
+  const std::string path = dir / "d/x.wav";
+  std::filesystem::create_directory(dir / "d");
+  write_text(path, "old");
+  ASSERT_EQ(::chmod((dir / "").c_str(), 0755) | ::chmod((dir / "d").c_str(), 0555) | ::chmod(path.c_str(), 0666), 0);
+  std::thread([&] {
+    constexpr uid_t kNobody = 65'534;
+    if (::getuid() == 0) {
+      ASSERT_EQ(::syscall(SYS_setresuid, kNobody, kNobody, kNobody), 0);
+    }
+    EXPECT_EQ(dsp::message_of<Error>([&] { check_output(path); }),
+              "can't write '" + path + "': Permission denied; check path=");
+  }).join();
+  ::chmod((dir / "d").c_str(), 0755);
 }
 
 TEST_P(ElementErrors, AudioDoesNotGoIntoAPipe) {
