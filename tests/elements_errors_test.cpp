@@ -214,6 +214,20 @@ TEST_P(ElementErrors, AStreamThatEndsBeforeItsFirstSampleHasNothingToWrite) {
   EXPECT_FALSE(exists(dir_ / "b.wav.part"));
 }
 
+TEST_P(ElementErrors, ARateThatAFormatCantSayIsNotWrittenAsAnother) {
+  const auto failure = [&](const std::string& format, std::uint32_t rate) {
+    Graph graph;
+    graph.chain({"wav_sink path=" + (dir_ / "b.") + format}, &graph.source(blocks_of(noise(100), 512, rate)));
+    return graph.failure(GetParam(), "wav_sink");
+  };
+  EXPECT_THAT(failure("wav", 4'294'967'295), HasSubstr("format=wav takes no 1 channels at 4294967295 Hz"));
+  EXPECT_THAT(failure("aiff", 1U << 30), HasSubstr("format=aiff takes no 1 channels at 1073741824 Hz"));
+  EXPECT_THAT(failure("w64", 2'147'483'647), HasSubstr("no error"));
+  EXPECT_THAT(failure("aiff", (1U << 30) - 1), HasSubstr("no error"));
+  EXPECT_EQ(read_sound(dir_ / "b.w64").rate, 2'147'483'647);
+  EXPECT_EQ(read_sound(dir_ / "b.aiff").rate, (1 << 30) - 1);
+}
+
 TEST_P(ElementErrors, AFullDeviceIsNamed) {
   for (const char* sink : {"raw_sink path=/dev/full", "wav_sink format=wav path=/dev/full",
                            "wav_sink format=flac path=/dev/full"})
