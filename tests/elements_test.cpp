@@ -171,6 +171,15 @@ std::vector<Frame> frames_with_gap(std::span<const float> first, std::span<const
   return frames;
 }
 
+TEST(ElementFilter, AdvisesAWidthThatWorksHoweverNarrowTheOneAskedFor) {
+  dsp::BandpassSpec spec{300, 3400, 1e-9};
+  const auto message = dsp::message_of<std::invalid_argument>([&] { (void)dsp::design_bandpass(spec, kRate); });
+  const std::string advice = "widen it to ";
+  ASSERT_THAT(message, HasSubstr(advice));
+  spec.transition_hz = std::stod(message.substr(message.find(advice) + advice.size()));
+  EXPECT_LE(dsp::design_bandpass(spec, kRate).size(), dsp::kMaxTaps);
+}
+
 TEST_P(Elements, BandpassEndsOneSignalAndBeginsAnotherAtAGap) {
   const auto first = noise(3000, 1), second = noise(4000, 2);
   const auto frames = frames_with_gap(first, second);
