@@ -71,6 +71,7 @@ void fail_file(std::string_view verb, const std::string& name, int error, std::s
 void check_output(const std::string& path) {
   if (path == "-") return check_stream("write", name_of_output(path), STDOUT_FILENO, O_RDONLY);
   struct stat status {};
+  std::filesystem::path file = path;
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISREG(status.st_mode) && descriptor_named(path))
       throw Error(fmt::format(
@@ -78,10 +79,13 @@ void check_output(const std::string& path) {
           path));
     if (S_ISDIR(status.st_mode)) fail_file("write", in_quotes(path), EISDIR, "path= takes a file");
     if (::access(path.c_str(), W_OK) != 0) fail_file("write", in_quotes(path), errno, kOutputAdvice);
-    return;
+    if (!S_ISREG(status.st_mode)) return;
+    file = std::filesystem::canonical(path);
+  } else if (errno != ENOENT || path.empty()) {
+    fail_file("write", in_quotes(path), errno, kOutputAdvice);
   }
-  if (errno != ENOENT || path.empty()) fail_file("write", in_quotes(path), errno, kOutputAdvice);
-  const std::string parent = std::filesystem::path(path).parent_path().string();
+  // A part is written beside it, and takes its name.
+  const std::string parent = file.parent_path().string();
   if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) return;
   fail_file("write", in_quotes(path), errno, errno == ENOENT ? "make its directory first" : kOutputAdvice);
 }
@@ -101,23 +105,40 @@ InputFile::InputFile(const std::string& path)
   if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", name_, errno, "check path=");
   if (S_ISDIR(status.st_mode)) fail_file("read", name_, EISDIR, "path= takes a file");
   if (!S_ISREG(status.st_mode)) return;
-  size_ = static_cast<std::uint64_t>(status.st_size);
+  const auto bytes = static_cast<std::uint64_t>(status.st_size);
+  begin_ = std::min(static_cast<std::uint64_t>(std::max<off_t>(::lseek(fd(), 0, SEEK_CUR), 0)), bytes);
+  size_ = bytes - begin_;
   if (*size_ == 0) throw Error(fmt::format("{} is empty; path= takes a file with samples in it", name_));
+  // See OutputFile::lock_part. What is being written may be read all the same.
+  if (path.ends_with(kPart)) (void)::flock(fd(), LOCK_SH | LOCK_NB);
+}
+
+InputFile::InputFile(const WorkerContext& ctx, const std::string& path) : InputFile(path) {
+  if (!ctx.exactly_once() || size_) return;
+  throw StartError(
+      fmt::format("can't read {} exactly once: what was taken from a pipe is gone when the worker dies; give "
+                  "path= a regular file, or leave restart= out",
+                  name_));
+}
+
+std::ptrdiff_t InputFile::read_at(std::uint64_t position, std::span<std::byte> bytes) const noexcept {
+  ssize_t count = 0;
+  do count = ::pread(fd(), bytes.data(), bytes.size(), static_cast<off_t>(begin_ + position));
+  while (count < 0 && errno == EINTR);
+  return count;
 }
 
 std::optional<std::size_t> InputFile::read(std::span<std::byte> bytes) {
   if (!size_ && !wait_for(fd(), POLLIN)) return std::nullopt;
   for (;;) {
-    const ssize_t count = ::read(fd(), bytes.data(), bytes.size());
-    if (count >= 0) return static_cast<std::size_t>(count);
+    const ssize_t count = size_ ? read_at(position_, bytes) : ::read(fd(), bytes.data(), bytes.size());
+    if (count >= 0) {
+      position_ += static_cast<std::uint64_t>(count);
+      return static_cast<std::size_t>(count);
+    }
     if (errno == EAGAIN) return std::nullopt;  // a descriptor that the host made non-blocking
     if (errno != EINTR) fail_file("read", name_, errno, "check the file and its disk");
   }
-}
-
-void InputFile::seek(std::uint64_t position) {
-  if (::lseek(fd(), static_cast<off_t>(position), SEEK_SET) < 0)
-    fail_file("read", name_, errno, "check the file and its disk");
 }
 
 OutputFile::OutputFile(const std::string& path)
@@ -172,7 +193,7 @@ void OutputFile::open(const WrittenFile& written) {
 }
 
 void OutputFile::open_part() {
-  part_ = target_ + ".part";
+  part_ = target_ + kPart;
   fd_.reset(::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
   if (fd_.get() < 0) fail_file("open", in_quotes(part_), errno, kOutputAdvice);
   lock_part();
@@ -181,7 +202,7 @@ void OutputFile::open_part() {
 
 // What is longer than what took effect was written by polls that did not.
 void OutputFile::go_on_with_part(const WrittenFile& written) {
-  part_ = target_ + ".part";
+  part_ = target_ + kPart;
   fd_.reset(::open(part_.c_str(), O_WRONLY | O_CLOEXEC));
   struct stat status {};
   const bool same = fd_.get() >= 0 && ::fstat(fd_.get(), &status) == 0 && status.st_ino == written.inode &&
@@ -208,7 +229,7 @@ void OutputFile::lock_part() {
   if (!locked) {
     const std::string part = std::exchange(part_, {});
     throw Error(
-        fmt::format("can't write {}: another element or program is writing it (it holds '{}'); give each "
+        fmt::format("can't write {}: another element or program uses '{}', into which it is written first; give each "
                     "a path= of its own",
                     name_, part));
   }

@@ -13,12 +13,15 @@
 
 namespace weir::elements {
 
+/// What the name of a file ends with that is not whole yet (OutputFile).
+inline constexpr const char* kPart = ".part";
+
 /// Throws Error: "can't <verb> <name>: <what errno means>; <advice>".
 [[noreturn]] void fail_file(std::string_view verb, const std::string& name, int error,
                             std::string_view advice);
 
-/// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there; with "-", if
-/// the standard output is closed.
+/// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there or can't be
+/// written; with "-", if the standard output is closed.
 void check_output(const std::string& path);
 
 /// A file descriptor that is closed at the end, unless it is a standard stream.
@@ -37,9 +40,14 @@ class FileDescriptor {
 };
 
 /// A file to read, or with "-" the standard input. Throws Error if it is missing, closed, a directory, or empty.
+///
+/// A regular file begins where it stood, and its descriptor goes on standing there: a worker's next process, whose standard
+/// input is the same, finds the same beginning. As long as a "*.part" is read, no OutputFile takes it for its own.
 class InputFile {
  public:
   explicit InputFile(const std::string& path);
+  /// Throws StartError where the worker is to read exactly once, and what it has read is gone when its process dies.
+  InputFile(const WorkerContext& ctx, const std::string& path);
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   /// For messages: the path in quotes, or "the standard input".
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -48,13 +56,17 @@ class InputFile {
   /// Reads up to bytes.size(), 0 at the end. Nothing: none came for a tenth of a second, from a pipe say, and
   /// the caller should let its lane see whether the run is to end. Throws Error.
   std::optional<std::size_t> read(std::span<std::byte> bytes);
+  /// Of a regular file, for C callbacks that no exception may cross: what there is there, less at the end; -1: errno.
+  [[nodiscard]] std::ptrdiff_t read_at(std::uint64_t position, std::span<std::byte> bytes) const noexcept;
   /// The next read of a regular file begins there.
-  void seek(std::uint64_t position);
+  void seek(std::uint64_t position) noexcept { position_ = position; }
 
  private:
   std::string name_;
   FileDescriptor fd_;
   std::optional<std::uint64_t> size_;
+  std::uint64_t begin_ = 0;  // where a regular file stood
+  std::uint64_t position_ = 0;
 };
 
 /// What of a file has taken effect: the part of a worker's state from which another process goes on writing it.
@@ -66,7 +78,7 @@ struct WrittenFile {
 
 /// A file to write, or with "-" the standard output.
 ///
-/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + ".part",
+/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + kPart,
 /// and that is what an error, a crash or a full disk leaves, with all that was written: the earlier file
 /// stays untouched, and a part is never taken for the whole. Pipes and devices are written to directly.
 ///

@@ -51,17 +51,12 @@ struct Position {
 class Reader {
  public:
   explicit Reader(const WorkerContext& ctx)
-      : file_(ctx.arg<std::string>("path")),
+      : file_(ctx, ctx.arg<std::string>("path")),
         type_(type_named(ctx.arg<std::string>("sample"))),
         rate_(ctx.arg<std::uint32_t>("rate")),
         channels_(ctx.arg<std::uint16_t>("channels")),
         block_(ctx.arg<std::size_t>("block")) {
     if (file_.size() && *file_.size() % instant_bytes() != 0) cut_off(*file_.size() % instant_bytes());
-    if (ctx.exactly_once() && !file_.size())
-      throw StartError(
-          fmt::format("can't read {} exactly once: what was taken from a pipe is gone when the worker dies; give "
-                      "path= a regular file, or leave restart= out",
-                      file_.name()));
   }
 
   // The next block once it is full, the last one with EOS. Nothing: a pipe has no more for now.

@@ -28,27 +28,30 @@ class Drawing {
   }
 
   void take(const Frame& frame) {
-    if (frame.is_gap())
-      gap_ = true;
-    else if (frame.has_data())
-      add(frame);
+    if (!frame.is_gap() && frame.has_data()) add(frame);
     if (!frame.eos()) return;
     if (!picture_) picture_.emplace(spec_);  // it says that there was nothing
     dsp::write_png(picture_->render(), path_);
   }
 
  private:
+  // Columns are whole hops from the first one on, so what comes after a gap is drawn at the nearest of them: after silence,
+  // or without the column that stands there already, as the last one before a gap goes on past its samples.
   void add(const Frame& frame) {
-    const auto levels = samples_of(frame);
+    auto levels = samples_of(frame);
     const std::size_t bins = channels_of(frame);
     if (!picture_) begin(frame);
-    if (gap_ && frame.time() > next_time_) {
+    const auto drawn = static_cast<std::int64_t>(picture_->columns());
+    const std::int64_t place = (frame.time() - first_time_ + hop_ / 2) / hop_;
+    if (place + 1 < drawn) {
+      first_time_ = frame.time() - drawn * hop_;  // its clock began anew
+    } else if (place < drawn) {
+      levels = levels.subspan(std::min(bins, levels.size()));
+    } else {
       const std::vector<float> silence(bins, dsp::kSilenceDb);
-      for (; next_time_ < frame.time(); next_time_ += hop_) picture_->add_column(silence);
+      for (std::int64_t i = drawn; i < place; ++i) picture_->add_column(silence);
     }
-    gap_ = false;
-    for (std::size_t i = 0; i < levels.size(); i += bins) picture_->add_column(levels.subspan(i, bins));
-    next_time_ = frame.time() + static_cast<std::int64_t>(instants_of(frame)) * hop_;
+    for (; !levels.empty(); levels = levels.subspan(bins)) picture_->add_column(levels.first(bins));
   }
 
   void begin(const Frame& first) {
@@ -58,7 +61,7 @@ class Drawing {
     spec_.rate_hz = rate_of(first);
     spec_.size = (channels_of(first) - 1) * 2;
     spec_.hop = static_cast<std::size_t>(hop_);
-    next_time_ = first.time();
+    first_time_ = first.time();
     picture_.emplace(spec_);
   }
 
@@ -66,8 +69,7 @@ class Drawing {
   dsp::SpectrogramSpec spec_;
   std::optional<dsp::SpectrogramPicture> picture_;
   std::int64_t hop_ = 0;
-  std::int64_t next_time_ = 0;  // of the column that follows
-  bool gap_ = false;            // before the next frame
+  std::int64_t first_time_ = 0;  // of the first column
 };
 
 }  // namespace

@@ -59,6 +59,9 @@ constexpr std::array<std::pair<const char*, int>, 5> kSubtypes{{{"pcm_16", SF_FO
                                                                 {"double", SF_FORMAT_DOUBLE}}};
 constexpr std::uint64_t kFourGib = (std::uint64_t{1} << 32) - (1 << 16);  // less a header and its chunks
 
+// libsndfile has an int for it, and writes another one into AIFF from 2^30 on.
+double highest_rate(const Format& format) { return format.major == SF_FORMAT_AIFF ? (1 << 30) - 1 : 2147483647; }
+
 std::vector<std::string> choices(const auto& table, auto name) {
   std::vector<std::string> names{"auto"};
   for (const auto& entry : table) names.emplace_back(name(entry));
@@ -185,6 +188,7 @@ class Writer {
     if (std::exchange(now_.gap, false)) write_silence(frame.time() - now_.gap_begin);
   }
   void open_sound();
+  [[noreturn]] void refuse_format(std::size_t channels, double rate) const;
   void write(std::span<const float> samples);
   void write_silence(std::int64_t instants);
   void finish(const Frame& last);
@@ -260,7 +264,9 @@ void Writer::open(const Frame& frame) {
                                    sf_strerror(sound_.get())));
     return;
   }
-  now_.rate = static_cast<int>(std::min(rate_of(frame), 2147483647.0));
+  const double rate = rate_of(frame);
+  if (rate > highest_rate(format_)) refuse_format(channels_of(frame), rate);
+  now_.rate = static_cast<int>(rate);
   now_.channels = static_cast<int>(channels_of(frame));
   open_sound();
 }
@@ -274,14 +280,16 @@ void Writer::open_sound() {
   SF_VIRTUAL_IO io{length, seek, read, write, tell};
   if (sf_format_check(&info) != 0) sound_.reset(sf_open_virtual(&io, SFM_WRITE, &info, this));
   if (file_.failed()) file_.fail();
-  if (!sound_)
-    throw Error(fmt::format(
-        "can't write '{}': format={} takes no {} channels at {} Hz in this subtype; choose others",
-        file_.path(), format_.name, info.channels, info.samplerate));
+  if (!sound_) refuse_format(static_cast<std::size_t>(now_.channels), now_.rate);
   // Compressed formats have no length in front; libsndfile 1.2 would begin a Vorbis stream anew in every
   // block.
   sf_command(sound_.get(), SFC_SET_UPDATE_HEADER_AUTO, nullptr, is_compressed(format_) ? SF_FALSE : SF_TRUE);
   sf_command(sound_.get(), SFC_SET_ADD_PEAK_CHUNK, nullptr, SF_FALSE);  // it holds the time of day
+}
+
+void Writer::refuse_format(std::size_t channels, double rate) const {
+  throw Error(fmt::format("can't write '{}': format={} takes no {} channels at {:.0f} Hz in this subtype; choose others",
+                          file_.path(), format_.name, channels, rate));
 }
 
 void Writer::write(std::span<const float> samples) {

@@ -5,9 +5,11 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <thread>
 
 #include "dsp_signals.hpp"
@@ -82,13 +84,63 @@ TEST_P(ElementErrors, ATruncatedInputIsNamedOrTakenAsItIs) {
   }
 }
 
-TEST_P(ElementErrors, AHeaderWithoutALengthIsNotTruncated) {
-  write_sound(dir_ / "a.wav", {noise(1000), 48'000, 1, SF_FORMAT_WAV | SF_FORMAT_PCM_16});
-  auto bytes = read_text(dir_ / "a.wav");
-  bytes.replace(4, 4, "\xff\xff\xff\xff");  // as programs write it that stream to a pipe
-  bytes.replace(40, 4, "\xff\xff\xff\xff");
-  write_text(dir_ / "a.wav", bytes);
-  EXPECT_EQ(items_of<float>(frames_of(GetParam(), {"wav_source path=" + (dir_ / "a.wav")})).size(), 1000);
+// What a WAV of `bytes` bytes of samples says of its length.
+void write_wav(const std::string& path, std::size_t bytes, std::uint32_t said_of_all, std::uint32_t said_of_data) {
+  write_sound(path, {noise(bytes / 2), 48'000, 1, SF_FORMAT_WAV | SF_FORMAT_PCM_16});
+  std::string file = read_text(path);
+  std::memcpy(file.data() + 4, &said_of_all, sizeof said_of_all);
+  std::memcpy(file.data() + 40, &said_of_data, sizeof said_of_data);
+  write_text(path, file);
+}
+
+TEST_P(ElementErrors, AHeaderWithoutALengthIsNotTruncated) {  // as programs write it that stream to a pipe
+  const std::string path = dir_ / "a.wav";
+  for (const auto& [all, data] : {std::pair(0xFFFF'FFFFU, 0xFFFF'FFFFU), {0x7FFF'FFFFU, 0x7FFF'FFFFU},
+                                  {0x7FFF'F024U, 0x7FFF'F000U}, {0x8000'0024U, 0x8000'0000U}}) {
+    write_wav(path, 10'000, all, data);
+    EXPECT_EQ(items_of<float>(frames_of(GetParam(), {"wav_source path=" + path})).size(), 5000) << data;
+  }
+  write_wav(path, 10'000, 3'000'000'036U, 3'000'000'000U);
+  EXPECT_THAT(failure_of_source("wav_source path=" + path), HasSubstr("is truncated"));
+}
+
+TEST_P(ElementErrors, AHeaderThatWasNotFinishedIsNoEmptyFile) {
+  const std::string path = dir_ / "a.wav";
+  write_wav(path, 10'000, 36, 0);
+  EXPECT_THAT(failure_of_source("wav_source path=" + path),
+              AllOf(HasSubstr("has no samples, but more follows"), HasSubstr("repair its header")));
+  const auto frames = frames_of(GetParam(), {"wav_source allow_truncated=true path=" + path});
+  ASSERT_EQ(frames.size(), 1);
+  EXPECT_TRUE(frames[0].eos());
+}
+
+TEST_P(ElementErrors, AnOggStreamThatAnotherFollowsIsNotTakenForTheWholeFile) {
+  const std::string path = dir_ / "a.ogg";
+  write_sound(path, {noise(200'000), 48'000, 1, SF_FORMAT_OGG | SF_FORMAT_VORBIS});
+  write_text(path, read_text(path) + read_text(path));
+  EXPECT_THAT(failure_of_source("wav_source path=" + path),
+              AllOf(HasSubstr("goes on after the 200000 samples"), HasSubstr("allow_truncated=true")));
+  EXPECT_EQ(items_of<float>(frames_of(GetParam(), {"wav_source allow_truncated=true path=" + path})).size(), 200'000);
+}
+
+TEST_P(ElementErrors, AFlacStreamThatDoesNotSayItsLengthIsTakenWhole) {
+  const std::string path = dir_ / "a.flac";
+  write_sound(path, {noise(20'000), 48'000, 1, SF_FORMAT_FLAC | SF_FORMAT_PCM_16});
+  std::string file = read_text(path);
+  file[21] = static_cast<char>(file[21] & 0xF0);  // 36 bits of STREAMINFO
+  file.replace(22, 4, 4, '\0');
+  write_text(path, file);
+  const auto frames = frames_of(GetParam(), {"wav_source path=" + path});
+  EXPECT_EQ(items_of<float>(frames).size(), 20'000);
+  EXPECT_TRUE(frames.back().eos());
+}
+
+TEST_P(ElementErrors, AChunkWithoutTheByteThatFillsItUpIsTakenWhole) {
+  const std::string path = dir_ / "a.wav";
+  write_sound(path, {noise(9999), 8000, 1, SF_FORMAT_WAV | SF_FORMAT_PCM_U8});
+  ASSERT_EQ(std::filesystem::file_size(path), 44 + 10'000);
+  std::filesystem::resize_file(path, 44 + 9999);
+  EXPECT_EQ(items_of<float>(frames_of(GetParam(), {"wav_source path=" + path})).size(), 9999);
 }
 
 TEST_P(ElementErrors, RawNumbersThatEndWithinASampleAreRefused) {
@@ -110,6 +162,24 @@ TEST_P(ElementErrors, ADirectoryIsNoOutput) {
                 HasSubstr("Is a directory; path= takes a file"));
 }
 
+// The credentials of a thread are its own.
+TEST(ElementFile, CantBeReplacedInADirectoryThatCantBeWritten) {
+  const ScratchDir dir;
+  const std::string path = dir / "d/x.wav";
+  std::filesystem::create_directory(dir / "d");
+  write_text(path, "old");
+  ASSERT_EQ(::chmod((dir / "").c_str(), 0755) | ::chmod((dir / "d").c_str(), 0555) | ::chmod(path.c_str(), 0666), 0);
+  std::thread([&] {
+    constexpr uid_t kNobody = 65'534;
+    if (::getuid() == 0) {
+      ASSERT_EQ(::syscall(SYS_setresuid, kNobody, kNobody, kNobody), 0);
+    }
+    EXPECT_EQ(dsp::message_of<Error>([&] { check_output(path); }),
+              "can't write '" + path + "': Permission denied; check path=");
+  }).join();
+  ::chmod((dir / "d").c_str(), 0755);
+}
+
 TEST_P(ElementErrors, AudioDoesNotGoIntoAPipe) {
   ASSERT_EQ(::mkfifo((dir_ / "x.wav").c_str(), 0600), 0);
   const FileDescriptor reader(::open((dir_ / "x.wav").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -121,7 +191,20 @@ TEST_P(ElementErrors, TwoSinksDoNotShareAFile) {
   Element& source = graph.source(blocks_of(noise(10'000), 512, 48'000));
   const OutputFile mine(dir_ / "b.wav");
   graph.chain({"wav_sink path=" + (dir_ / "b.wav")}, &source);
-  EXPECT_THAT(graph.failure(GetParam(), "wav_sink"), HasSubstr("another element or program is writing it"));
+  EXPECT_THAT(graph.failure(GetParam(), "wav_sink"), HasSubstr("another element or program uses"));
+}
+
+TEST(ElementFile, ThatIsReadIsNobodysPart) {
+  const ScratchDir dir;
+  write_text(dir / "b.wav.part", "whole");
+  {
+    const InputFile reader(dir / "b.wav.part");
+    EXPECT_THAT(dsp::message_of<Error>([&] { const OutputFile writer(dir / "b.wav"); }),
+                HasSubstr("uses '" + (dir / "b.wav.part") + "', into which it is written first"));
+    EXPECT_EQ(read_text(dir / "b.wav.part"), "whole");
+  }
+  const OutputFile writer(dir / "b.wav");
+  EXPECT_EQ(read_text(dir / "b.wav.part"), "");
 }
 
 TEST_P(ElementErrors, AStreamThatEndsBeforeItsFirstSampleHasNothingToWrite) {
@@ -129,6 +212,20 @@ TEST_P(ElementErrors, AStreamThatEndsBeforeItsFirstSampleHasNothingToWrite) {
   graph.chain({"wav_sink path=" + (dir_ / "b.wav")}, &graph.source({Frame::end_of_stream()}));
   EXPECT_THAT(graph.failure(GetParam(), "wav_sink"), HasSubstr("ended before its first samples"));
   EXPECT_FALSE(exists(dir_ / "b.wav.part"));
+}
+
+TEST_P(ElementErrors, ARateThatAFormatCantSayIsNotWrittenAsAnother) {
+  const auto failure = [&](const std::string& format, std::uint32_t rate) {
+    Graph graph;
+    graph.chain({"wav_sink path=" + (dir_ / "b.") + format}, &graph.source(blocks_of(noise(100), 512, rate)));
+    return graph.failure(GetParam(), "wav_sink");
+  };
+  EXPECT_THAT(failure("wav", 4'294'967'295), HasSubstr("format=wav takes no 1 channels at 4294967295 Hz"));
+  EXPECT_THAT(failure("aiff", 1U << 30), HasSubstr("format=aiff takes no 1 channels at 1073741824 Hz"));
+  EXPECT_THAT(failure("w64", 2'147'483'647), HasSubstr("no error"));
+  EXPECT_THAT(failure("aiff", (1U << 30) - 1), HasSubstr("no error"));
+  EXPECT_EQ(read_sound(dir_ / "b.w64").rate, 2'147'483'647);
+  EXPECT_EQ(read_sound(dir_ / "b.aiff").rate, (1 << 30) - 1);
 }
 
 TEST_P(ElementErrors, AFullDeviceIsNamed) {

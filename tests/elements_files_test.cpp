@@ -173,6 +173,15 @@ TEST_P(ElementFiles, AFileThatIsReplacedKeepsItsPermissionsAndItsLink) {
   EXPECT_EQ(read_sound(dir_ / "old.wav").samples.size(), 100);
   EXPECT_EQ(std::filesystem::status(dir_ / "old.wav").permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  std::filesystem::permissions(dir_ / "old.wav", std::filesystem::perms::group_read, std::filesystem::perm_options::add);
+  Graph picture;  // which has a way to its file of its own
+  picture.chain({"wav_source path=" + (dir_ / "a.wav"), "stft", "spectrogram path=" + (dir_ / "link.wav")});
+  picture.run(GetParam());
+  EXPECT_TRUE(std::filesystem::is_symlink(dir_ / "link.wav"));
+  EXPECT_EQ(read_text(dir_ / "old.wav").substr(1, 3), "PNG");
+  EXPECT_EQ(std::filesystem::status(dir_ / "old.wav").permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write |
+                std::filesystem::perms::group_read);
 }
 
 TEST_P(ElementFiles, AFilteredRecordingIsWhatTheFilterGives) {

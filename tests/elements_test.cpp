@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "dsp_signals.hpp"
@@ -170,6 +171,15 @@ std::vector<Frame> frames_with_gap(std::span<const float> first, std::span<const
   return frames;
 }
 
+TEST(ElementFilter, AdvisesAWidthThatWorksHoweverNarrowTheOneAskedFor) {
+  dsp::BandpassSpec spec{300, 3400, 1e-9};
+  const auto message = dsp::message_of<std::invalid_argument>([&] { (void)dsp::design_bandpass(spec, kRate); });
+  const std::string advice = "widen it to ";
+  ASSERT_THAT(message, HasSubstr(advice));
+  spec.transition_hz = std::stod(message.substr(message.find(advice) + advice.size()));
+  EXPECT_LE(dsp::design_bandpass(spec, kRate).size(), dsp::kMaxTaps);
+}
+
 TEST_P(Elements, BandpassEndsOneSignalAndBeginsAnotherAtAGap) {
   const auto first = noise(3000, 1), second = noise(4000, 2);
   const auto frames = frames_with_gap(first, second);
@@ -262,6 +272,28 @@ TEST_P(Elements, SpectrogramLeavesRoomForAGap) {
               &graph.source(frames_with_gap(first, second)));
   graph.run(GetParam());
   EXPECT_EQ(read_text(dir_ / "s.png"), read_text(dir_ / "expected.png"));
+}
+
+TEST_P(Elements, SpectrogramKeepsItsTimeOverManyGaps) {
+  constexpr std::int64_t kBlock = 1100, kEvery = 1110, kHop = 1000;
+  std::vector<Frame> frames;
+  std::map<std::int64_t, std::vector<float>> placed;
+  for (int i = 0; i < 10; ++i) {
+    const auto samples = noise(kBlock, static_cast<unsigned>(i));
+    frames.push_back(Frame::copy_of<float>(samples, {.time = i * kEvery, .rate = kRate, .channels = 1}));
+    frames.push_back(Frame::gap(i * kEvery + kBlock));
+    std::int64_t place = (i * kEvery + kHop / 2) / kHop;
+    for (const auto& column : dsp::columns_of({.size = kHop, .hop = kHop}, samples)) placed.emplace(place++, column);
+  }
+  frames.push_back(Frame::end_of_stream());
+  ASSERT_EQ(placed.size(), 12) << "of 11,090 samples";
+  dsp::SpectrogramPicture picture({.rate_hz = kRate, .size = kHop, .hop = kHop});
+  for (const auto& [place, column] : placed) picture.add_column(column);
+  dsp::write_png(picture.render(), dir_ / "expected.png");
+  Graph graph;
+  graph.chain({"stft size=1000 hop=1000", "spectrogram path=" + (dir_ / "s.png")}, &graph.source(std::move(frames)));
+  graph.run(GetParam());
+  EXPECT_TRUE(read_text(dir_ / "s.png") == read_text(dir_ / "expected.png"));
 }
 
 std::string checksum(Mode mode, const ScratchDir& dir, std::vector<Frame> frames) {

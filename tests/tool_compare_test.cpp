@@ -103,10 +103,15 @@ TEST_F(Run, ComparesNoStandardStreams) {
 }
 
 TEST_F(Run, ComparesFiguresWhereNothingIsWritten) {
-  const Ended ended =
-      weir_command({"run", "--compare", "--repeat", "1", "count_source count=9 ! raw_sink path=/dev/null"});
+  const std::string file = path("report.json");
+  const Ended ended = weir_command(
+      {"run", "--compare", "--repeat", "1", "--json", file, "count_source count=9 ! raw_sink path=/dev/null"});
   EXPECT_EQ(ended.code, 0) << ended.err;
   EXPECT_THAT(ended.out, HasSubstr("outputs: no sink writes a file that could be compared"));
+  const json comparison = json::parse(content(file))["comparison"];
+  EXPECT_TRUE(comparison["complete"]);
+  EXPECT_TRUE(comparison["outputs"].empty());
+  EXPECT_TRUE(comparison["identical"].is_null()) << "nothing was";
 }
 
 TEST_F(Run, ComparesWithThreadsWithoutWhatOnlyAProcessCanHave) {

@@ -53,6 +53,26 @@ TEST_F(Files, AreWrittenByOneElementOnly) {
   EXPECT_THAT(problems("raw_source name=in ! checksum_sink in. ! checksum_sink"), IsEmpty());
 }
 
+TEST_F(Files, ThatAreNotWholeYetAreNobodyElses) {
+  const std::string out = path("rec.wav"), part = write("rec.wav.part", "12345678");
+  const std::string refusal = "'" + part + "', into which 'b' writes '" + out + "' first; give one of them another file";
+  const std::string writer = " ! raw_sink name=b path=" + out;
+  EXPECT_THAT(problems("raw_source name=a path=" + part + writer), ElementsAre(HasSubstr("element 'a' reads " + refusal)));
+  EXPECT_THAT(problems("raw_source name=in" + writer + " in. ! raw_sink name=a path=" + part),
+              ElementsAre(HasSubstr("element 'a' writes " + refusal)));
+  EXPECT_THAT(problems("count_source dead_letters=" + part + " restart=on_failure" + writer),
+              ElementsAre(HasSubstr("dead_letters= of 'count_source0' writes " + refusal)));
+  std::filesystem::create_symlink(write("rec.wav", "old"), path("link"));
+  std::filesystem::create_symlink("rec.wav.part", path("other"));
+  EXPECT_THAT(problems("raw_source path=" + path("other") + " ! raw_sink path=" + path("link")), testing::SizeIs(1));
+  const std::string run = "count_source count=1" + writer;
+  EXPECT_THAT(weir_command({"run", "--json", part, run}).err, HasSubstr("weir: --json writes " + refusal));
+  const Ended ended = test::weir_in_shell(test::kCommand + "<" + part, {"run", "raw_source name=a" + writer});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("element 'a' reads the standard input, into which 'b' writes"));
+  EXPECT_EQ(content(part), "12345678");
+}
+
 TEST_F(Files, AreTheSameByAnyNameBeforeTheyAreThere) {
   EXPECT_THAT(problems("raw_source name=in ! raw_sink name=a path=no.raw in. ! raw_sink name=b path=./no.raw"),
               ElementsAre(HasSubstr("element 'b' writes './no.raw', which 'a' writes")));

@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tool_process.hpp"
+#include "tool_run.hpp"
 
 namespace weir::test {
 namespace {
@@ -74,9 +74,19 @@ TEST_P(Streams, AreReadFromWhereTheyAreByEveryName) {
     const std::string out = path("out.raw");
     const Ended ended =
         weir_in_shell("{ head -c 1 >" + path("x") + "; " + kCommand + "; } <" + in,
-                      run("raw_source sample=u8 path=" + name + " ! raw_sink path=" + out));
+                      run("raw_source sample=i16 path=" + name + " ! raw_sink path=" + out));
     EXPECT_EQ(ended.code, 0) << ended.err;
     EXPECT_EQ(content(out), three_numbers()) << name;
+  }
+}
+
+TEST_P(Streams, LeaveAFileWhereItStands) {
+  const std::string in = write("in.wav", "x" + recording()), rest = path("rest");
+  for (const std::string source : {"raw_source sample=u8", "wav_source"}) {
+    const Ended ended = weir_in_shell("{ head -c 1 >" + path("x") + "; \"$0\" \"$@\" && cat >" + rest + "; } <" + in,
+                                      run(source + " path=- ! null_sink"));
+    EXPECT_EQ(ended.code, 0) << source << ended.err;
+    EXPECT_EQ(content(rest), recording()) << source;
   }
 }
 
@@ -104,12 +114,37 @@ TEST_P(FullOutput, IsAFailure) {
 
 class StreamNames : public ToolTest {};
 
+// Each of its processes has the same standard input.
+TEST_F(StreamNames, AreReadToTheEndByASourceThatIsKilled) {
+  std::string numbers(20'000, '\0');
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<char>(i * i >> 4);
+  for (const std::string before : {"", "x"}) {
+    const std::string in = write("in.raw", before + numbers), out = path("out.raw");
+    Tool tool({"run", "--progress", "raw_source name=in sample=i16 block=2 queue=4 restart=on_failure ! busy us=200 "
+               "queue=4 ! raw_sink path=" + out},
+              Tool::On::pipes,
+              "{ head -c " + std::to_string(before.size()) + " >" + path("x") + "; " + kCommand + "; } <" + in);
+    for (int kills = 0; kills < 2; ++kills) {
+      ASSERT_TRUE(tool.wait_for(kThousands));
+      for (const WorkerProcess& worker : tool.workers(3))
+        if (worker.element == "in") ::kill(worker.pid, SIGKILL);
+    }
+    const Ended ended = tool.end();
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    EXPECT_THAT(ended.out, HasSubstr("restart"));
+    EXPECT_TRUE(content(out) == numbers) << before;
+  }
+}
+
 TEST_F(StreamNames, AreRefusedWhereTheStreamIs) {
   const std::string pipeline = "count_source count=3 ! raw_sink path=/dev/stdout";
   EXPECT_THAT(weir_command({"run", "--json", "-", pipeline}).err, HasSubstr("both write to the standard output"));
   EXPECT_THAT(weir_command({"run", "--repeat", "2", pipeline}).err, HasSubstr("several runs can't share"));
   EXPECT_THAT(weir_command({"run", pipeline + " restart=on_failure"}).err,
               HasSubstr("can't write the standard output exactly once"));
+  for (const std::string source : {"wav_source", "raw_source"})
+    EXPECT_THAT(weir_command({"run", source + " path=- restart=on_failure ! null_sink"}).err,
+                HasSubstr("can't read the standard input exactly once: what was taken from a pipe is gone"));
   EXPECT_THAT(weir_command({"check", "raw_source path=- ! null_sink raw_source path=/dev/stdin ! null_sink"}).err,
               HasSubstr("reads the standard input, and so does 'raw_source0'"));
 }

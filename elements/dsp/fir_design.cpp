@@ -141,10 +141,11 @@ std::vector<float> design_bandpass(const BandpassSpec& spec, double rate_hz) {
   for (double extra = 0; extra <= kAttenuationExtra; extra += kAttenuationStep) {
     const auto aim = static_cast<float>(spec.attenuation_db + extra);
     // Both are pure functions of liquid 1.5, safe in any thread; 2e6 keeps the estimate within an unsigned.
-    const auto relative_width = static_cast<float>(std::max(width / rate_hz, 1 / 2e6));
+    const double estimated = std::max(width, rate_hz / 2e6);
+    const auto relative_width = static_cast<float>(estimated / rate_hz);
     const std::size_t count = std::max(estimate_req_filter_len(relative_width, aim) + 1, 3U) | 1U;
     if (count > kMaxTaps) {
-      const double least = width * static_cast<double>(count) / static_cast<double>(kMaxTaps);
+      const double least = estimated * static_cast<double>(count) / static_cast<double>(kMaxTaps);
       refuse(
           fmt::format("a transition of {:.3g} Hz at {} dB and {} Hz needs {} taps, more than {}; widen it to "
                       "{:.3g} Hz or more",

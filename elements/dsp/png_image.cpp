@@ -86,6 +86,10 @@ void write_and_close(const RgbImage& image, File file, const std::filesystem::pa
     throw std::runtime_error("can't write the picture '" + path.string() +
                              "': libpng: " + (outcome.message[0] != 0 ? outcome.message : "out of memory"));
   }
+  // What is only found out when the bytes reach the disk is found out here; pipes and devices have none.
+  const bool kept = std::fflush(file.get()) == 0 &&
+                    (::fsync(::fileno(file.get())) == 0 || errno == EINVAL || errno == ENOSYS);
+  if (!kept && outcome.error == 0) outcome.error = errno;
   if (std::fclose(file.release()) != 0 && outcome.error == 0) outcome.error = errno;
   if (outcome.error != 0) fail(path, outcome.error);
 }
@@ -151,7 +155,8 @@ void write_png(const RgbImage& image, const std::filesystem::path& path) {
   }
   struct stat status {};
   std::filesystem::path target = path;
-  if (::stat(path.c_str(), &status) == 0) {
+  const bool exists = ::stat(path.c_str(), &status) == 0;
+  if (exists) {
     if (::access(path.c_str(), W_OK) != 0) fail(path, errno);
     if (!S_ISREG(status.st_mode)) {
       File file = open_for_writing(path, 0);
@@ -163,6 +168,7 @@ void write_png(const RgbImage& image, const std::filesystem::path& path) {
   std::filesystem::path part;
   File file = open_beside(target, part);
   if (!file) fail(path, errno);
+  if (exists) (void)::fchmod(::fileno(file.get()), status.st_mode & 0777);  // as the file that it replaces
   try {
     write_and_close(image, std::move(file), path);
     if (::rename(part.c_str(), target.c_str()) != 0) fail(path, errno);

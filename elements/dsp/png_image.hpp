@@ -42,8 +42,9 @@ class RgbImage {
 };
 
 // Writes the picture as PNG, replacing what is at path. It goes to a new file beside path first, which then
-// takes its name; after an error (a full disk, say) that file is gone and the old one untouched. What is not
-// a regular file (a pipe, a device; "-": the standard output) is written to directly; a symbolic link is followed.
+// takes its name, and the permissions of the one that it replaces; after an error (a full disk, say) that file is
+// gone and the old one untouched. What is not a regular file (a pipe, a device; "-": the standard output) is
+// written to directly; a symbolic link is followed.
 // Throws std::system_error with path, reason and what to do; std::runtime_error if libpng fails otherwise.
 void write_png(const RgbImage& image, const std::filesystem::path& path);
 

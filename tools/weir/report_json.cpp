@@ -160,8 +160,9 @@ ordered_json comparison_json(const Session& session) {
                        {"written", output.written},
                        {"identical", output.identical()},
                        {"first_difference", or_null(output.first_difference)}});
+  const bool compared = session.complete && !session.outputs.empty();
   return {{"complete", session.complete},
-          {"identical", session.complete ? ordered_json(session.identical()) : ordered_json(nullptr)},
+          {"identical", compared ? ordered_json(session.identical()) : ordered_json(nullptr)},
           {"outputs", outputs},
           {"ratios", ratios}};
 }

@@ -37,6 +37,7 @@ struct Claim {
   PathUse use = PathUse::none;
   Where where = {};
   bool shares = false;  ///< writes behind what others of its kind write
+  bool parted = false;  ///< writes into a part first (elements::OutputFile)
 };
 
 /// In the order of the elements; the pipeline's come last.
@@ -44,7 +45,12 @@ std::vector<Claim> claims_of(const Description& description) {
   std::vector<Claim> claims;
   for (const UsedFile& file : used_files(description)) {
     const std::string name = tool::shown_text(file.element);
-    claims.push_back({"element " + name, name, file.path, file.use, file.where});
+    claims.push_back({.subject = "element " + name,
+                      .name = name,
+                      .path = file.path,
+                      .use = file.use,
+                      .where = file.where,
+                      .parted = file.use == PathUse::writes});
   }
   const auto add_letters = [&](const std::vector<Setting>& settings, const std::string& whose) {
     const auto letters = std::ranges::find(settings, "dead_letters", &Setting::name);
@@ -61,22 +67,43 @@ std::vector<Claim> claims_of(const Description& description) {
 /// Absolute first: a relative path of which nothing is there yet would stay as it is.
 fs::path place_of(const std::string& path) {
   std::error_code ignored;
-  return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+  return fs::weakly_canonical(path == kStandardStream ? "/proc/self/fd/0" : fs::absolute(path, ignored), ignored);
 }
 
-bool is_same_file(const std::string& a, const std::string& b) { return place_of(a) == place_of(b); }
+/// Where the file of `writer` is before it is whole; empty where it is in its place at once.
+fs::path part_of(const Claim& writer) {
+  if (!writer.parted || !may_be_regular_file(writer.path)) return {};
+  fs::path part = place_of(writer.path);
+  return part += elements::kPart;
+}
+
+std::string advised(const std::string& what) { return what + "; give one of them another file"; }
+
+std::string use_of(const Claim& claim) {
+  const std::string shown = claim.path == kStandardStream ? "the standard input" : tool::shown_text(claim.path);
+  return claim.subject + (claim.use == PathUse::writes ? " writes " : " reads ") + shown;
+}
+
+/// Where one uses what the other writes into before it has its name; empty elsewhere.
+std::string conflict_over_part(const Claim& one, const Claim& other) {
+  const bool to_standard_output = one.path == kStandardStream && one.use == PathUse::writes;
+  const fs::path part = part_of(other);
+  if (to_standard_output || part.empty() || place_of(one.path) != part) return {};
+  return advised(use_of(one) + ", into which " + other.name + " writes " + tool::shown_text(other.path) + " first");
+}
 
 /// Why the two can't both use it; empty if they can.
 std::string conflict(const Claim& one, const Claim& other) {
+  for (const auto& [user, writer] : {std::pair(&one, &other), std::pair(&other, &one)})
+    if (const std::string what = conflict_over_part(*user, *writer); !what.empty()) return what;
   const bool one_writes = one.use == PathUse::writes, other_writes = other.use == PathUse::writes;
   if (one.path == kStandardStream || other.path == kStandardStream) {
     if (one.path != other.path || one_writes || other_writes) return {};
-    return one.subject + " reads the standard input, and so does " + other.name + "; give one of them a file";
+    return advised(use_of(one) + ", and so does " + other.name);
   }
   if ((!one_writes && !other_writes) || (one.shares && other.shares)) return {};
-  if (!may_be_regular_file(one.path) || !is_same_file(one.path, other.path)) return {};
-  return one.subject + (one_writes ? " writes " : " reads ") + tool::shown_text(one.path) + ", which " + other.name +
-         (other_writes ? " writes" : " reads") + "; give one of them another file";
+  if (!may_be_regular_file(one.path) || place_of(one.path) != place_of(other.path)) return {};
+  return advised(use_of(one) + ", which " + other.name + (other_writes ? " writes" : " reads"));
 }
 
 /// Throws what the element itself would.

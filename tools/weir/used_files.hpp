@@ -27,7 +27,7 @@ std::vector<UsedFile> used_files(const Description& description);
 bool may_be_regular_file(const std::string& path);
 
 /// Elements that would be in each other's way: two write one file, one writes what another reads, two read
-/// the standard input. Dead letters are written as well.
+/// the standard input, one uses what another writes into before its file is whole. Dead letters are written as well.
 void check_shared_files(const Description& description, std::vector<DescriptionError>& problems);
 
 /// Throws UsageError if the report, written to `path`, would replace what the pipeline reads or writes, or the
