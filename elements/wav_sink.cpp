@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -113,6 +114,9 @@ template <class Integer>
 Integer integer_of(float sample, double full_scale) {
   return static_cast<Integer>(quantised(static_cast<double>(sample), full_scale));
 }
+
+// As quantised() does it, for encoders that take numbers without steps.
+float in_range(float sample) { return std::isnan(sample) ? 0 : std::clamp(sample, -1.0F, 1.0F); }
 
 /// The worker's state.
 struct Recording {
@@ -212,6 +216,7 @@ class Writer {
   bool silent_ = false;  // nothing reaches the file
   std::vector<short> shorts_;
   std::vector<int> ints_;
+  std::vector<float> floats_;
 };
 
 sf_count_t Writer::seek(sf_count_t offset, int whence, void* user) {
@@ -314,6 +319,11 @@ void Writer::write(std::span<const float> samples) {
                    [&](float sample) { return integer_of<int>(sample, scale) * (1 << unused); });
     return check(sf_write_int(sound_.get(), ints_.data(), count), samples.size());
   }
+  if (format_.own_subtype != 0) {  // an encoder smears what is out of range over its neighbours, or aborts the process
+    floats_.resize(samples.size());
+    std::transform(samples.begin(), samples.end(), floats_.begin(), in_range);
+    samples = floats_;
+  }
   check(sf_write_float(sound_.get(), samples.data(), count), samples.size());
 }
 
@@ -363,8 +373,9 @@ WEIR_ELEMENT(WavSink,
                              text("format", "format of the file; auto: by the extension of path", "auto",
                                   choices(kFormats, [](const Format& format) { return format.name; })),
                              text("subtype",
-                                  "coding of a sample; auto: pcm_16, or what a compressed format has", "auto",
-                                  choices(kSubtypes, [](auto& subtype) { return subtype.first; }))},
+                                  "coding of a sample, clipped to full scale unless it is float or double; auto: pcm_16, or "
+                                  "what a compressed format has",
+                                  "auto", choices(kSubtypes, [](auto& subtype) { return subtype.first; }))},
               .check = check_subtype,
               .check_restart = refuse_past});
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -120,6 +121,27 @@ TEST_P(ElementFiles, WavSinkRoundsAndClips) {
   graph.chain({"wav_sink path=" + (dir_ / "b.wav")}, &graph.source(blocks_of(in, 4, 48'000)));
   graph.run(GetParam());
   EXPECT_THAT(read_sound(dir_ / "b.wav").samples, testing::ElementsAreArray(expected));
+}
+
+TEST_P(ElementFiles, WavSinkGivesAnEncoderOnlyWhatIsInRange) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::vector<float> in = noise(20'000), clipped = in;
+  const std::pair<float, float> samples[]{{3e38F, 1}, {kInfinity, 1}, {-kInfinity, -1}, {-2, -1}, {NAN, 0}};
+  for (std::size_t at = 5'000; const auto& [sample, expected] : samples) {
+    in[at] = sample;
+    clipped[at] = expected;
+    at += 2'000;
+  }
+  for (const char* name : {"b.ogg", "b.opus", "b.mp3"}) {
+    std::string written[2];
+    for (const std::vector<float>* taken : {&in, &clipped}) {
+      Graph graph;
+      graph.chain({"wav_sink path=" + (dir_ / name)}, &graph.source(blocks_of(*taken, 1'000, 48'000)));
+      graph.run(GetParam());
+      written[taken == &in] = read_text(dir_ / name);
+    }
+    EXPECT_TRUE(written[0] == written[1]) << name;
+  }
 }
 
 TEST_P(ElementFiles, WavSinkFillsGapsWithSilence) {
