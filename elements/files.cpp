@@ -186,16 +186,20 @@ void OutputFile::open(const WrittenFile& written) {
   }
   if (::fstat(fd_.get(), &status) != 0) fail_file("write", name_, errno, kOutputAdvice);
   const bool regular = S_ISREG(status.st_mode);
-  device_ = status.st_dev;
-  inode_ = status.st_ino;
   seekable_ = path_ != "-" && ::lseek(fd_.get(), 0, SEEK_CUR) >= 0;
   waits_ = !regular && !seekable_;
 }
 
 void OutputFile::open_part() {
   part_ = target_ + kPart;
-  fd_.reset(::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
-  if (fd_.get() < 0) fail_file("open", in_quotes(part_), errno, kOutputAdvice);
+  if (!open_regular_part(O_CREAT)) {
+    const int error = errno;
+    const std::string part = std::exchange(part_, {});
+    if (error != ELOOP && error != ENXIO && error != EISDIR) fail_file("open", in_quotes(part), error, kOutputAdvice);
+    throw Error(fmt::format("can't write {}: '{}', into which it is written first, is a link or no regular file; move it "
+                            "away",
+                            name_, part));
+  }
   lock_part();
   if (::ftruncate(fd_.get(), 0) != 0) fail_file("write", in_quotes(part_), errno, kOutputAdvice);
 }
@@ -203,9 +207,8 @@ void OutputFile::open_part() {
 // What is longer than what took effect was written by polls that did not.
 void OutputFile::go_on_with_part(const WrittenFile& written) {
   part_ = target_ + kPart;
-  fd_.reset(::open(part_.c_str(), O_WRONLY | O_CLOEXEC));
   struct stat status {};
-  const bool same = fd_.get() >= 0 && ::fstat(fd_.get(), &status) == 0 && status.st_ino == written.inode &&
+  const bool same = open_regular_part(0) && ::fstat(fd_.get(), &status) == 0 && status.st_ino == written.inode &&
                     status.st_dev == written.device && static_cast<std::uint64_t>(status.st_size) >= written.bytes;
   if (!same) {
     const std::string part = std::exchange(part_, {});
@@ -221,12 +224,21 @@ void OutputFile::go_on_with_part(const WrittenFile& written) {
     fail_file("write", in_quotes(part_), errno, kOutputAdvice);
 }
 
+// Somebody else may have put anything under that name: a link is not followed, and a pipe not waited for. Else errno.
+bool OutputFile::open_regular_part(int flags) {
+  fd_.reset(::open(part_.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0666));
+  struct stat status {};
+  if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) return false;
+  if (!S_ISREG(status.st_mode)) return errno = ENXIO, false;  // as the open() of a pipe that nobody reads
+  return true;
+}
+
 void OutputFile::lock_part() {
-  struct stat opened {
-  }, named{};
-  const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_.get(), &opened) == 0 &&
-                      ::stat(part_.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
-  if (!locked) {
+  struct stat opened {};
+  const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_.get(), &opened) == 0;
+  device_ = opened.st_dev;
+  inode_ = opened.st_ino;
+  if (!locked || !part_is_there()) {
     const std::string part = std::exchange(part_, {});
     throw Error(
         fmt::format("can't write {}: another element or program uses '{}', into which it is written first; give each "
@@ -235,8 +247,13 @@ void OutputFile::lock_part() {
   }
 }
 
+bool OutputFile::part_is_there() const noexcept {
+  struct stat named {};
+  return !part_.empty() && ::lstat(part_.c_str(), &named) == 0 && named.st_ino == inode_ && named.st_dev == device_;
+}
+
 OutputFile::~OutputFile() {
-  if (!part_.empty() && size_ == 0 && !whole_) ::unlink(part_.c_str());
+  if (size_ == 0 && !whole_ && part_is_there()) ::unlink(part_.c_str());
 }
 
 WrittenFile OutputFile::progress(bool whole) noexcept {
@@ -291,7 +308,7 @@ void OutputFile::fail() const {
                        : error_ == ENOSPC ? "make room, or choose another path="
                        : error_ == EFBIG  ? "raise the limit of file sizes (ulimit -f), if that is it"
                                           : "check path= and its disk";
-  if (!part_.empty() && size_ != 0) advice += fmt::format("; what was written so far is in '{}'", part_);
+  if (size_ != 0 && part_is_there()) advice += fmt::format("; what was written so far is in '{}'", part_);
   fail_file("write", name_, error_, advice);
 }
 
@@ -300,6 +317,10 @@ void OutputFile::commit() {
   if (part_.empty()) {
     error_ = fd_.close();
   } else {
+    if (!part_is_there())
+      throw Error(fmt::format("can't give {} its name: '{}' is not the file any more that was written; leave it alone "
+                              "while the pipeline runs",
+                              name_, part_));
     // Polls that were undone may have written more.
     if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) error_ = errno;
     // What is only found out when the bytes reach the disk, or its server, is found out here.

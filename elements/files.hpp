@@ -78,8 +78,8 @@ struct WrittenFile {
 
 /// A file to write, or with "-" the standard output.
 ///
-/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + kPart,
-/// and that is what an error, a crash or a full disk leaves, with all that was written: the earlier file
+/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + kPart, which
+/// may be there already, but as no link and nothing else than a regular file; and that is what an error, a crash or a full disk leaves, with all that was written: the earlier file
 /// stays untouched, and a part is never taken for the whole. Pipes and devices are written to directly.
 ///
 /// Written exactly once, whenever its process is killed (docs/faults.md): each poll begins with go_on(), which says what
@@ -123,7 +123,10 @@ class OutputFile {
   void open(const WrittenFile& written);
   void open_part();
   void go_on_with_part(const WrittenFile& written);
+  [[nodiscard]] bool open_regular_part(int flags);
   void lock_part();
+  /// Under its name is the file that was opened.
+  [[nodiscard]] bool part_is_there() const noexcept;
   void write_some(std::span<const std::byte>& bytes, WorkerContext& ctx);
 
   std::string path_;
@@ -132,7 +135,7 @@ class OutputFile {
   std::string part_;    // empty: path is written directly
   FileDescriptor fd_;
   std::uint64_t size_ = 0;
-  std::uint64_t device_ = 0, inode_ = 0;
+  std::uint64_t device_ = 0, inode_ = 0;  // of the part
   bool seekable_ = false;
   bool whole_ = false;
   bool waits_ = false;  // a pipe, a socket or a terminal: a write may block

@@ -207,6 +207,56 @@ TEST(ElementFile, ThatIsReadIsNobodysPart) {
   EXPECT_EQ(read_text(dir / "b.wav.part"), "");
 }
 
+TEST(ElementFile, DoesNotGoThroughWhatLiesUnderTheNameOfItsPart) {
+  const ScratchDir dir;
+  const std::string path = dir / "b.raw", part = path + kPart;
+  const auto refusal = [&] { return dsp::message_of<Error>([&] { const OutputFile writer(path); }); };
+  const std::string expected = "can't write '" + path + "': '" + part +
+                               "', into which it is written first, is a link or no regular file; move it away";
+  write_text(dir / "victim", "precious");
+  std::filesystem::create_symlink("victim", part);
+  EXPECT_EQ(refusal(), expected);
+  EXPECT_EQ(read_text(dir / "victim"), "precious");
+  std::filesystem::remove(part);
+  ASSERT_EQ(::mkfifo(part.c_str(), 0600), 0);
+  EXPECT_EQ(refusal(), expected);
+  const FileDescriptor reader(::open(part.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  EXPECT_EQ(refusal(), expected);
+  std::filesystem::remove(part);
+  std::filesystem::create_directory(part);
+  EXPECT_EQ(refusal(), expected);
+}
+
+TEST(ElementFile, GivesItsNameToNobodyElsesPart) {
+  const ScratchDir dir;
+  const std::string path = dir / "b.raw", part = path + kPart;
+  OutputFile writer(path);
+  ASSERT_TRUE(writer.write_at(0, std::as_bytes(std::span("mine"))));
+  std::filesystem::rename(part, dir / "taken");
+  const auto expect_refused = [&] {
+    EXPECT_EQ(dsp::message_of<Error>([&] { writer.commit(); }),
+              "can't give '" + path + "' its name: '" + part +
+                  "' is not the file any more that was written; leave it alone while the pipeline runs");
+    EXPECT_FALSE(exists(path));
+  };
+  expect_refused();
+  write_text(part, "another's");
+  expect_refused();
+  EXPECT_EQ(read_text(part), "another's");
+}
+
+// Says where what was written is only where it is there.
+TEST(ElementFile, ThatIsGoneIsNotToldToBeThere) {
+  const ScratchDir dir;
+  for (const bool gone : {false, true}) {
+    OutputFile writer(dir / "b.raw");
+    ASSERT_TRUE(writer.write_at(0, std::as_bytes(std::span("mine"))));
+    if (gone) std::filesystem::remove(dir / "b.raw.part");
+    EXPECT_FALSE(writer.write_at(std::uint64_t{1} << 63, std::as_bytes(std::span("more"))));  // where no file reaches
+    EXPECT_EQ(dsp::message_of<Error>([&] { writer.fail(); }).find("so far is in") == std::string::npos, gone);
+  }
+}
+
 TEST_P(ElementErrors, AStreamThatEndsBeforeItsFirstSampleHasNothingToWrite) {
   Graph graph;
   graph.chain({"wav_sink path=" + (dir_ / "b.wav")}, &graph.source({Frame::end_of_stream()}));
