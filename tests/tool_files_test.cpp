@@ -109,6 +109,20 @@ TEST_F(Files, AreNotReplacedByTheReport) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST_F(Files, AreTheSameByAHardLinkWhereTheyAreWrittenInPlace) {
+  const std::string in = write("in.raw", "12345678"), link = path("link.raw"), out = path("out.raw");
+  std::filesystem::create_hard_link(in, link);
+  const std::string run = "raw_source path=" + in + " ! raw_sink path=" + out;
+  const Ended ended = weir_command({"run", "--json", link, run});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("weir: --json writes '" + link + "', which 'raw_source0' reads; give one"));
+  EXPECT_THAT(problems("dead_letters=" + link + " " + run), testing::SizeIs(1));
+  EXPECT_THAT(problems("raw_source path=" + in + " ! raw_sink path=" + link), IsEmpty()) << "it takes the link's name";
+  std::filesystem::create_hard_link(in, out + ".part");
+  EXPECT_THAT(problems(run), ElementsAre(HasSubstr("into which 'raw_sink0' writes '" + out + "' first")));
+  EXPECT_EQ(content(in), "12345678");
+}
+
 TEST_F(Files, AreNotReadAndReplacedInOneRun) {
   const std::string file = write("x.wav", "x");
   EXPECT_THAT(

@@ -70,6 +70,14 @@ fs::path place_of(const std::string& path) {
   return fs::weakly_canonical(path == kStandardStream ? "/proc/self/fd/0" : fs::absolute(path, ignored), ignored);
 }
 
+/// By a hard link, too.
+bool is_same_file(const fs::path& one, const fs::path& other) {
+  std::error_code not_there;
+  return one == other || fs::equivalent(one, other, not_there);
+}
+
+bool writes_in_place(const Claim& claim) { return claim.use == PathUse::writes && !claim.parted; }
+
 /// Where the file of `writer` is before it is whole; empty where it is in its place at once.
 fs::path part_of(const Claim& writer) {
   if (!writer.parted || !may_be_regular_file(writer.path)) return {};
@@ -88,7 +96,7 @@ std::string use_of(const Claim& claim) {
 std::string conflict_over_part(const Claim& one, const Claim& other) {
   const bool to_standard_output = one.path == kStandardStream && one.use == PathUse::writes;
   const fs::path part = part_of(other);
-  if (to_standard_output || part.empty() || place_of(one.path) != part) return {};
+  if (to_standard_output || part.empty() || !is_same_file(place_of(one.path), part)) return {};
   return advised(use_of(one) + ", into which " + other.name + " writes " + tool::shown_text(other.path) + " first");
 }
 
@@ -102,7 +110,11 @@ std::string conflict(const Claim& one, const Claim& other) {
     return advised(use_of(one) + ", and so does " + other.name);
   }
   if ((!one_writes && !other_writes) || (one.shares && other.shares)) return {};
-  if (!may_be_regular_file(one.path) || place_of(one.path) != place_of(other.path)) return {};
+  if (!may_be_regular_file(one.path)) return {};
+  const fs::path place = place_of(one.path), others_place = place_of(other.path);
+  // A file that gets its name when it is whole takes it from another, and leaves that one's other names alone.
+  const bool through_links = writes_in_place(one) || writes_in_place(other);
+  if (through_links ? !is_same_file(place, others_place) : place != others_place) return {};
   return advised(use_of(one) + ", which " + other.name + (other_writes ? " writes" : " reads"));
 }
 
