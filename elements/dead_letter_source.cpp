@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "elements/files.hpp"
 #include "elements/parameters.hpp"
 #include "weir/weir.hpp"
 
@@ -13,17 +14,25 @@ namespace {
 
 std::string path_of(const std::string& path) { return path == "-" ? "/dev/stdin" : path; }
 
+/// The worker's state.
+struct Position {
+  ReadFile file;
+  std::uint64_t bytes = 0;  ///< before the letter that comes next
+};
+
 class Letters {
  public:
-  explicit Letters(const WorkerContext& ctx)
-      : reader_(path_of(ctx.arg<std::string>("path"))), element_(ctx.arg<std::string>("element")) {}
+  Letters(const WorkerContext& ctx, const Position& position)
+      : reader_(path_of(ctx.arg<std::string>("path"))),
+        file_(ctx, ctx.arg<std::string>("path"), position.file),
+        element_(ctx.arg<std::string>("element")) {}
 
-  // The next frame, the last with EOS. `position` is that of the letter after it.
-  Frame next(std::uint64_t& position) {
-    if (position != 0) reader_.seek(position);
+  // The next frame, the last with EOS.
+  Frame next(Position& position) {
+    if (position.bytes != 0) reader_.seek(position.bytes);
     auto letter = find();
     if (!letter) return Frame::end_of_stream();
-    position = reader_.position();
+    position = {file_.file(), reader_.position()};
     Frame frame = std::move(letter->frame);
     frame.set_eos(!find());
     return frame;
@@ -37,6 +46,7 @@ class Letters {
   }
 
   DeadLetterReader reader_;
+  InputFile file_;  // tells which one that is
   std::string element_;
 };
 
@@ -46,8 +56,9 @@ class DeadLetterSource : public ParallelizeSourceElement {
  public:
   using ParallelizeSourceElement::ParallelizeSourceElement;
   static void sub_process_internal(WorkerContext& ctx) {
-    auto& letters = ctx.local<Letters>(ctx);
-    ctx.outq().put(letters.next(ctx.state<std::uint64_t>(0)));
+    auto& position = ctx.state<Position>();
+    auto& letters = ctx.local<Letters>(ctx, position);
+    ctx.outq().put(letters.next(position));
   }
 };
 

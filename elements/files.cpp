@@ -105,6 +105,7 @@ InputFile::InputFile(const std::string& path)
   if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", name_, errno, "check path=");
   if (S_ISDIR(status.st_mode)) fail_file("read", name_, EISDIR, "path= takes a file");
   if (!S_ISREG(status.st_mode)) return;
+  file_ = {status.st_dev, status.st_ino};
   const auto bytes = static_cast<std::uint64_t>(status.st_size);
   begin_ = std::min(static_cast<std::uint64_t>(std::max<off_t>(::lseek(fd(), 0, SEEK_CUR), 0)), bytes);
   size_ = bytes - begin_;
@@ -113,7 +114,11 @@ InputFile::InputFile(const std::string& path)
   if (path.ends_with(kPart)) (void)::flock(fd(), LOCK_SH | LOCK_NB);
 }
 
-InputFile::InputFile(const WorkerContext& ctx, const std::string& path) : InputFile(path) {
+InputFile::InputFile(const WorkerContext& ctx, const std::string& path, const ReadFile& before) : InputFile(path) {
+  if (before.inode != 0 && (before.inode != file_.inode || before.device != file_.device))
+    throw StartError(fmt::format("can't go on reading {}: it is not the file any more that it was before its worker died; "
+                                 "leave it alone while the pipeline runs",
+                                 name_));
   if (!ctx.exactly_once() || size_) return;
   throw StartError(
       fmt::format("can't read {} exactly once: what was taken from a pipe is gone when the worker dies; give "

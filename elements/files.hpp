@@ -39,6 +39,11 @@ class FileDescriptor {
   int fd_;
 };
 
+/// Which file has been read: the part of a worker's state by which another process tells whether it still is that one.
+struct ReadFile {
+  std::uint64_t device = 0, inode = 0;  ///< 0: none yet, or no regular file
+};
+
 /// A file to read, or with "-" the standard input. Throws Error if it is missing, closed, a directory, or empty.
 ///
 /// A regular file begins where it stood, and its descriptor goes on standing there: a worker's next process, whose standard
@@ -46,13 +51,15 @@ class FileDescriptor {
 class InputFile {
  public:
   explicit InputFile(const std::string& path);
-  /// Throws StartError where the worker is to read exactly once, and what it has read is gone when its process dies.
-  InputFile(const WorkerContext& ctx, const std::string& path);
+  /// For a worker's file, which has to be the one that was read before, if any. Throws StartError where it is not, and
+  /// where the worker is to read exactly once and what it has read is gone when its process dies.
+  InputFile(const WorkerContext& ctx, const std::string& path, const ReadFile& before);
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   /// For messages: the path in quotes, or "the standard input".
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// Bytes in it; nothing for what is not a regular file.
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept { return size_; }
+  [[nodiscard]] const ReadFile& file() const noexcept { return file_; }
   /// Reads up to bytes.size(), 0 at the end. Nothing: none came for a tenth of a second, from a pipe say, and
   /// the caller should let its lane see whether the run is to end. Throws Error.
   std::optional<std::size_t> read(std::span<std::byte> bytes);
@@ -65,6 +72,7 @@ class InputFile {
   std::string name_;
   FileDescriptor fd_;
   std::optional<std::uint64_t> size_;
+  ReadFile file_;
   std::uint64_t begin_ = 0;  // where a regular file stood
   std::uint64_t position_ = 0;
 };

@@ -44,14 +44,15 @@ const ItemType& type_named(const std::string& name) {
 
 /// The worker's state: what was read into frames that were put.
 struct Position {
+  ReadFile file;
   std::uint64_t bytes = 0;
   std::int64_t time = 0;
 };
 
 class Reader {
  public:
-  explicit Reader(const WorkerContext& ctx)
-      : file_(ctx, ctx.arg<std::string>("path")),
+  Reader(const WorkerContext& ctx, const Position& position)
+      : file_(ctx, ctx.arg<std::string>("path"), position.file),
         type_(type_named(ctx.arg<std::string>("sample"))),
         rate_(ctx.arg<std::uint32_t>("rate")),
         channels_(ctx.arg<std::uint16_t>("channels")),
@@ -67,7 +68,7 @@ class Reader {
     }
     time_ = position.time;
     auto frame = read_block();
-    position = {read_, time_};
+    position = {file_.file(), read_, time_};
     return frame;
   }
 
@@ -143,8 +144,9 @@ class RawSource : public ParallelizeSourceElement {
     return static_cast<double>(rate) / static_cast<double>(worker_argdict.get<std::int64_t>("block"));
   }
   static void sub_process_internal(WorkerContext& ctx) {
-    auto& reader = ctx.local<Reader>(ctx);
-    if (auto frame = reader.next(ctx.state<Position>())) ctx.outq().put(std::move(*frame));
+    auto& position = ctx.state<Position>();
+    auto& reader = ctx.local<Reader>(ctx, position);
+    if (auto frame = reader.next(position)) ctx.outq().put(std::move(*frame));
   }
 };
 

@@ -56,10 +56,16 @@ SaidLengths said_lengths(std::string_view log, std::uint64_t size) {
   return found;
 }
 
+/// The worker's state.
+struct Position {
+  ReadFile file;
+  std::int64_t instants = 0;  ///< samples per channel in frames that were put
+};
+
 class Reader {
  public:
-  explicit Reader(const WorkerContext& ctx)
-      : file_(ctx, ctx.arg<std::string>("path")),
+  Reader(const WorkerContext& ctx, const Position& position)
+      : file_(ctx, ctx.arg<std::string>("path"), position.file),
         block_(ctx.arg<std::size_t>("block")),
         allow_truncated_(ctx.arg<bool>("allow_truncated")) {
     SF_VIRTUAL_IO io{length, seek, read, nullptr, tell};
@@ -82,10 +88,10 @@ class Reader {
 
   /// The next block, and where it ends. The last one carries EOS; it has no data if the file's length was not known
   /// before.
-  Frame next(std::int64_t& position) {
-    if (position_ != position) go_to(position);
+  Frame next(Position& position) {
+    if (position_ != position.instants) go_to(position.instants);
     Frame frame = read_block();
-    position = position_;
+    position = {file_.file(), position_};
     return frame;
   }
 
@@ -205,8 +211,9 @@ class WavSource : public ParallelizeSourceElement {
  public:
   using ParallelizeSourceElement::ParallelizeSourceElement;
   static void sub_process_internal(WorkerContext& ctx) {
-    auto& reader = ctx.local<Reader>(ctx);
-    ctx.outq().put(reader.next(ctx.state<std::int64_t>(0)));
+    auto& position = ctx.state<Position>();
+    auto& reader = ctx.local<Reader>(ctx, position);
+    ctx.outq().put(reader.next(position));
   }
 };
 

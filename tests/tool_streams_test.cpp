@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/dead_letters.hpp"
 #include "tool_run.hpp"
 
 namespace weir::test {
@@ -133,6 +134,33 @@ TEST_F(StreamNames, AreReadToTheEndByASourceThatIsKilled) {
     EXPECT_EQ(ended.code, 0) << ended.err;
     EXPECT_THAT(ended.out, HasSubstr("restart"));
     EXPECT_TRUE(content(out) == numbers) << before;
+  }
+}
+
+// Another file has their name by then: what it has is no part of the stream.
+TEST_F(StreamNames, AreNotReadOnInAnotherFileByASourceThatIsKilled) {
+  constexpr int kLetters = 10'000;
+  const std::string dead = path("dead");
+  engine::append_letter(dead, {Frame::copy_of<float>(std::vector<float>(5)), "gain", "gain:snk:in", 4, "signal 11"});
+  std::string letters = content(dead);
+  const std::string letter = letters.substr(sizeof(engine::LettersHead));
+  for (int i = 1; i < kLetters; ++i) letters += letter;
+  const std::pair<std::string, std::string> sources[]{{"raw_source sample=i16 block=2", std::string(40'000, 'x')},
+                                                      {"wav_source block=1", recording()},
+                                                      {"dead_letter_source", letters}};
+  for (const auto& [source, bytes] : sources) {
+    const std::string in = write("in", bytes);
+    Tool tool({"run", "--progress", source + " name=in queue=4 restart=on_failure path=" + in +
+                                        " ! busy us=200 queue=4 ! null_sink"});
+    ASSERT_TRUE(tool.wait_for(kThousands));
+    std::filesystem::rename(write("other", bytes), in);
+    for (const WorkerProcess& worker : tool.workers(3))
+      if (worker.element == "in") ::kill(worker.pid, SIGKILL);
+    const Ended ended = tool.end();
+    EXPECT_EQ(ended.code, 1) << source;
+    EXPECT_THAT(ended.err, HasSubstr("can't go on reading '" + in + "': it is not the file any more that it was before its "
+                                     "worker died; leave it alone while the pipeline runs"))
+        << source;
   }
 }
 
