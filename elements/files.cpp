@@ -19,11 +19,23 @@ namespace weir::elements {
 namespace {
 
 constexpr int kPatienceMs = 100;  // how long a pipe may keep a worker from seeing that the run ends
+constexpr int kTryAgainMs = 5;    // whether a pipe has a reader by now can't be waited for
 constexpr std::string_view kOutputAdvice = "check path=";
 
 bool wait_for(int fd, short what) {
   pollfd state{.fd = fd, .events = what, .revents = 0};
   return ::poll(&state, 1, kPatienceMs) > 0;  // an error or a hang-up counts, too: the next call tells which
+}
+
+// Not waiting for the other end of a pipe; what is read and written then may wait. To a regular file that makes no
+// difference, and a worker in a sandbox, which reads such, may not change it.
+int open_at_once(const std::string& path, int flags) {
+  const int fd = ::open(path.c_str(), flags | O_NONBLOCK | O_CLOEXEC);
+  struct stat status {};
+  if (fd < 0 || ::fstat(fd, &status) != 0 || S_ISREG(status.st_mode)) return fd;
+  const int opened = ::fcntl(fd, F_GETFL);
+  if ((opened & O_NONBLOCK) != 0) (void)::fcntl(fd, F_SETFL, opened & ~O_NONBLOCK);
+  return fd;
 }
 
 // Writing to a pipe without reader sends SIGPIPE to the writing thread. While this lives it stays pending,
@@ -100,7 +112,7 @@ InputFile::InputFile(const std::string& path)
   if (path == "-")
     check_stream("read", name_, STDIN_FILENO, O_WRONLY);
   else
-    fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    fd_.reset(open_at_once(path, O_RDONLY));  // of a pipe the kernel says no end before it had a writer
   struct stat status {};
   if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) fail_file("open", name_, errno, "check path=");
   if (S_ISDIR(status.st_mode)) fail_file("read", name_, EISDIR, "path= takes a file");
@@ -133,8 +145,10 @@ std::ptrdiff_t InputFile::read_at(std::uint64_t position, std::span<std::byte> b
   return count;
 }
 
+bool InputFile::ready() const { return size_ || wait_for(fd(), POLLIN); }
+
 std::optional<std::size_t> InputFile::read(std::span<std::byte> bytes) {
-  if (!size_ && !wait_for(fd(), POLLIN)) return std::nullopt;
+  if (!ready()) return std::nullopt;
   for (;;) {
     const ssize_t count = size_ ? read_at(position_, bytes) : ::read(fd(), bytes.data(), bytes.size());
     if (count >= 0) {
@@ -151,7 +165,7 @@ OutputFile::OutputFile(const std::string& path)
       name_(name_of_output(path)),
       target_(path),
       fd_(STDOUT_FILENO) {
-  open({});
+  open({}, nullptr);
 }
 
 OutputFile::OutputFile(const WorkerContext& ctx, const std::string& path, const WrittenFile& written)
@@ -159,7 +173,7 @@ OutputFile::OutputFile(const WorkerContext& ctx, const std::string& path, const 
       name_(name_of_output(path)),
       target_(path),
       fd_(STDOUT_FILENO) {
-  open(written.bytes != 0 || written.whole ? written : WrittenFile{});
+  open(written.bytes != 0 || written.whole ? written : WrittenFile{}, &ctx);
   if (ctx.exactly_once() && part_.empty() && !written.whole)
     throw StartError(
         fmt::format("can't write {} exactly once: what it was given can't be taken back when the worker dies; "
@@ -167,14 +181,13 @@ OutputFile::OutputFile(const WorkerContext& ctx, const std::string& path, const 
                     name_));
 }
 
-void OutputFile::open(const WrittenFile& written) {
+void OutputFile::open(const WrittenFile& written, const WorkerContext* ctx) {
   struct stat status {};
   check_output(path_);
   if (path_ != "-") {
     const bool exists = ::stat(path_.c_str(), &status) == 0;
     if (exists && !S_ISREG(status.st_mode)) {
-      fd_.reset(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
-      if (fd_.get() < 0) fail_file("open", name_, errno, kOutputAdvice);
+      open_in_place(S_ISFIFO(status.st_mode), ctx);
     } else {
       if (exists) target_ = std::filesystem::canonical(path_).string();
       if (written.inode == 0) {
@@ -193,6 +206,16 @@ void OutputFile::open(const WrittenFile& written) {
   const bool regular = S_ISREG(status.st_mode);
   seekable_ = path_ != "-" && ::lseek(fd_.get(), 0, SEEK_CUR) >= 0;
   waits_ = !regular && !seekable_;
+}
+
+void OutputFile::open_in_place(bool is_pipe, const WorkerContext* ctx) {
+  for (;;) {
+    fd_.reset(open_at_once(path_, O_WRONLY));
+    if (fd_.get() >= 0) return;
+    if (errno != ENXIO || !is_pipe || !ctx) fail_file("open", name_, errno, kOutputAdvice);
+    if (ctx->should_stop()) throw Interrupted();
+    ::poll(nullptr, 0, kTryAgainMs);
+  }
 }
 
 void OutputFile::open_part() {

@@ -60,8 +60,11 @@ class InputFile {
   /// Bytes in it; nothing for what is not a regular file.
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept { return size_; }
   [[nodiscard]] const ReadFile& file() const noexcept { return file_; }
-  /// Reads up to bytes.size(), 0 at the end. Nothing: none came for a tenth of a second, from a pipe say, and
-  /// the caller should let its lane see whether the run is to end. Throws Error.
+  /// A read would not wait. False: nobody has written into a pipe, or opened it, for a tenth of a second, and the caller
+  /// should let its lane see whether the run is to end.
+  [[nodiscard]] bool ready() const;
+  /// Reads up to bytes.size(), 0 at the end, which that of a pipe is that its last writer has closed it. Nothing: it is
+  /// not ready(). Throws Error.
   std::optional<std::size_t> read(std::span<std::byte> bytes);
   /// Of a regular file, for C callbacks that no exception may cross: what there is there, less at the end; -1: errno.
   [[nodiscard]] std::ptrdiff_t read_at(std::uint64_t position, std::span<std::byte> bytes) const noexcept;
@@ -99,7 +102,8 @@ class OutputFile {
  public:
   /// Throws Error if it can't be written, or another OutputFile of any process is writing it.
   explicit OutputFile(const std::string& path);
-  /// For a worker's file, of which this much has taken effect. Throws StartError where its worker is to write exactly
+  /// For a worker's file, of which this much has taken effect. Where it is a pipe that nobody reads yet it waits, and
+  /// leaves with Interrupted when the worker is stopped. Throws StartError where its worker is to write exactly
   /// once and the file is none that can be cut off.
   OutputFile(const WorkerContext& ctx, const std::string& path, const WrittenFile& written);
   ~OutputFile();
@@ -128,7 +132,8 @@ class OutputFile {
   void commit();
 
  private:
-  void open(const WrittenFile& written);
+  void open(const WrittenFile& written, const WorkerContext* ctx);
+  void open_in_place(bool is_pipe, const WorkerContext* ctx);
   void open_part();
   void go_on_with_part(const WrittenFile& written);
   [[nodiscard]] bool open_regular_part(int flags);

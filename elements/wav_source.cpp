@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "elements/files.hpp"
@@ -68,6 +69,24 @@ class Reader {
       : file_(ctx, ctx.arg<std::string>("path"), position.file),
         block_(ctx.arg<std::size_t>("block")),
         allow_truncated_(ctx.arg<bool>("allow_truncated")) {
+    if (file_.size()) open();  // what is wrong with it shows at once
+  }
+
+  /// The next block, and where it ends. The last one carries EOS; it has no data if the file's length was not known
+  /// before. Nothing: nobody has written into a pipe yet.
+  std::optional<Frame> next(Position& position) {
+    if (!sound_) {
+      if (!file_.ready()) return std::nullopt;
+      open();
+    }
+    if (position_ != position.instants) go_to(position.instants);
+    Frame frame = read_block();
+    position = {file_.file(), position_};
+    return frame;
+  }
+
+ private:
+  void open() {
     SF_VIRTUAL_IO io{length, seek, read, nullptr, tell};
     sound_.reset(file_.size() ? sf_open_virtual(&io, SFM_READ, &info_, this)
                               : sf_open_fd(file_.fd(), SFM_READ, &info_, SF_FALSE));
@@ -86,16 +105,6 @@ class Reader {
                               file_.name()));
   }
 
-  /// The next block, and where it ends. The last one carries EOS; it has no data if the file's length was not known
-  /// before.
-  Frame next(Position& position) {
-    if (position_ != position.instants) go_to(position.instants);
-    Frame frame = read_block();
-    position = {file_.file(), position_};
-    return frame;
-  }
-
- private:
   // Where another process has read up to, or before what was undone. What a decoder gives may depend on what it has
   // decoded before; of bare samples each has its place.
   void go_to(std::int64_t position) {
@@ -213,7 +222,7 @@ class WavSource : public ParallelizeSourceElement {
   static void sub_process_internal(WorkerContext& ctx) {
     auto& position = ctx.state<Position>();
     auto& reader = ctx.local<Reader>(ctx, position);
-    ctx.outq().put(reader.next(position));
+    if (auto frame = reader.next(position)) ctx.outq().put(std::move(*frame));
   }
 };
 

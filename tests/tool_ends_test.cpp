@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -64,6 +66,31 @@ TEST_P(Interrupted, OnceDrainsAndTheOutputIsComplete) {
     std::memcpy(&number, &numbers[i * 8], 8);
     ASSERT_EQ(number, static_cast<std::int64_t>(i));
   }
+}
+
+TEST_P(Interrupted, OnceEndsASourceWhosePipeNobodyWrites) {
+  const std::string pipe = path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::string source : {"raw_source", "wav_source"}) {
+    Tool tool({"run", "--mode", GetParam(), source + " path=" + pipe + " ! null_sink"}, Tool::On::terminal);
+    ASSERT_TRUE(tool.wait_for("0:00:01"));
+    tool.type("\x03");
+    const Ended ended = tool.end();
+    EXPECT_EQ(ended.code, 0) << ended.out;
+    EXPECT_THAT(ended.out, HasSubstr("the sources were ended and everything drained"));
+  }
+}
+
+TEST_P(Interrupted, TwiceStopsASinkWhosePipeNobodyReads) {
+  const std::string pipe = path("pipe"), file = path("report.json");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  Tool tool({"run", "--mode", GetParam(), "--json", file, "count_source ! raw_sink path=" + pipe}, Tool::On::terminal);
+  ASSERT_TRUE(tool.wait_for("0:00:01"));
+  tool.type("\x03");
+  ASSERT_TRUE(tool.wait_for("weir: finishing what is under way; Ctrl+C again stops at once"));
+  tool.type("\x03");
+  EXPECT_EQ(tool.end().code, 130);
+  EXPECT_FALSE(element_in(json::parse(content(file)), "raw_sink0").at("killed"));
 }
 
 TEST_P(Interrupted, TwiceStops) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -88,6 +90,25 @@ TEST_P(Streams, LeaveAFileWhereItStands) {
                                       run(source + " path=- ! null_sink"));
     EXPECT_EQ(ended.code, 0) << source << ended.err;
     EXPECT_EQ(content(rest), recording()) << source;
+  }
+}
+
+// Whoever of the two is there first waits for the other.
+TEST_P(Streams, PassThroughAPipeWithAName) {
+  const std::string pipe = path("pipe"), out = path("out.raw");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const std::vector<std::string> writer = run("count_source count=3 ! raw_sink path=" + pipe);
+  std::vector<std::string> reader = run("raw_source sample=u8 path=" + pipe + " ! raw_sink path=" + out);
+  reader.emplace_back("--progress");
+  for (const bool reader_first : {false, true}) {
+    std::filesystem::remove(out);
+    Tool first(reader_first ? reader : writer);
+    if (reader_first) {
+      ASSERT_TRUE(first.wait_for("0:00:00"));
+    }
+    EXPECT_EQ(weir_command(reader_first ? writer : reader).code, 0);
+    EXPECT_EQ(first.end().code, 0);
+    EXPECT_EQ(content(out), three_numbers());
   }
 }
 
