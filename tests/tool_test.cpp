@@ -130,6 +130,22 @@ TEST_F(Command, RefusesTheSamePipelineInEveryCommand) {
   }
 }
 
+TEST_F(Command, TellsAFileThatIsNotNamedAsOneFromAText) {
+  for (const char* command : {"run", "check", "dot"}) {
+    EXPECT_EQ(refusal({command, "d/g.toml", "extra"}),
+              "weir: d/g.toml: a file in TOML stands alone; leave out what follows it, or set parameters with --set\n");
+    EXPECT_THAT(refusal({command, "g.TOML", "count_source ! null_sink"}), HasSubstr("weir: g.TOML: a file in TOML stands"));
+    EXPECT_EQ(refusal({command, "./a.TOML"}),
+              "weir: ./a.TOML: the name of a file in TOML ends in .toml, in lower case; rename it\n");
+    EXPECT_THAT(refusal({command, "g.toml ! null_sink"}), HasSubstr("no element is called 'g'"));
+  }
+}
+
+TEST_F(Command, SaysOfAStandardStreamOnlyThatItCantBeShared) {
+  EXPECT_THAT(refusal({"chaos", "count_source count=1 ! raw_sink path=-"}),
+              HasSubstr("several runs can't share; give it a file\n"));
+}
+
 TEST_F(Command, ShowsThePlaceInAFile) {
   const std::string file =
       write("p.toml",

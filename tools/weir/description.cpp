@@ -1,10 +1,13 @@
 // Errors with their excerpts, and the choice between text and file.
 #include "tools/weir/description.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -51,6 +54,23 @@ bool is_toml_path(const std::string& text_or_file) {
          std::filesystem::exists(text_or_file, ignored);
 }
 
+bool has_toml_extension(std::string_view name) {
+  constexpr std::string_view kExtension = ".toml";
+  return name.size() > kExtension.size() &&
+         std::ranges::equal(name.substr(name.size() - kExtension.size()), kExtension, {},
+                            [](unsigned char c) { return std::tolower(c); });
+}
+
+/// What was meant as a file and would be read as text. "a.toml ! b" is a text: that pad may be there.
+void refuse_misnamed_file(const std::string& text) {
+  if (has_toml_extension(text) && text.find_first_of("!=\n") == std::string::npos)
+    throw_file_error(text, "the name of a file in TOML ends in .toml, in lower case; rename it");
+  const std::string word = text.substr(0, text.find_first_of(" \t\n"));
+  const std::size_t rest = text.find_first_not_of(" \t\n", word.size());
+  if (has_toml_extension(word) && word.find('=') == std::string::npos && rest != std::string::npos && text[rest] != '!')
+    throw_file_error(word, "a file in TOML stands alone; leave out what follows it, or set parameters with --set");
+}
+
 /// The line's code points from `first` on, at most `count`, with something visible for what a terminal can't
 /// show.
 std::string window(std::string_view line, int first, int count) {
@@ -70,7 +90,10 @@ DescriptionError::DescriptionError(Where place, const std::string& message)
     : std::runtime_error(prefix(place) + message), where(std::move(place)) {}
 
 Description load(const std::string& text_or_file) {
-  if (!is_toml_path(text_or_file)) return parse_text(text_or_file);
+  if (!is_toml_path(text_or_file)) {
+    refuse_misnamed_file(text_or_file);
+    return parse_text(text_or_file);
+  }
   return parse_toml(read_file(text_or_file), text_or_file);
 }
 

@@ -67,8 +67,7 @@ void refuse_standard_streams(const Description& description) {
     if (file.path != kStandardStream) continue;
     throw DescriptionError(file.where, "element " + tool::shown_text(file.element) +  // not std::quoted
                                            " has " + file.parameter +
-                                           "=-, a standard stream, which several runs can't share; with "
-                                           "--compare or --repeat give it a file");
+                                           "=-, a standard stream, which several runs can't share; give it a file");
   }
 }
 
