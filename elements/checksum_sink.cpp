@@ -94,6 +94,7 @@ WEIR_ELEMENT(ChecksumSink,
               .sink_pads = {"in"},
               .parameters = {output_file(
                   "path", "file for the line, which is PATH.part until it is whole; - for standard output",
-                  "-")}});
+                  "-")},
+              .check_restart = check_output_restart});
 
 }  // namespace weir::elements

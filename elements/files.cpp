@@ -66,6 +66,12 @@ class WithoutSigpipe {
 std::string in_quotes(const std::string& path) { return "'" + path + "'"; }
 std::string name_of_output(const std::string& path) { return path == "-" ? "the standard output" : in_quotes(path); }
 
+std::string not_exactly_once(const std::string& output) {
+  return fmt::format("can't write {} exactly once: what it was given can't be taken back when the worker dies; give path= a "
+                     "regular file, or leave restart= out",
+                     output);
+}
+
 // What weir::keep_stdio() has put in the place of a closed one is open, but not for this.
 void check_stream(std::string_view verb, const std::string& name, int fd, int unusable) {
   const int flags = ::fcntl(fd, F_GETFL);
@@ -80,10 +86,25 @@ void fail_file(std::string_view verb, const std::string& name, int error, std::s
   throw Error(fmt::format("can't {} {}: {}; {}", verb, name, std::strerror(error), advice));
 }
 
+std::string through_links(const std::string& path) {
+  constexpr int kMostLinks = 40;  // as the kernel
+  std::filesystem::path file = path;
+  std::error_code error;
+  if (path == "-") return path;
+  const std::filesystem::file_status status = std::filesystem::status(file, error);
+  if (std::filesystem::is_regular_file(status)) return std::filesystem::canonical(file).string();
+  if (status.type() != std::filesystem::file_type::not_found) return path;
+  for (int links = 0; links < kMostLinks; ++links) {
+    const std::filesystem::path target = std::filesystem::read_symlink(file, error);
+    if (error) break;
+    file = file.parent_path() / target;
+  }
+  return file.string();
+}
+
 void check_output(const std::string& path) {
   if (path == "-") return check_stream("write", name_of_output(path), STDOUT_FILENO, O_RDONLY);
   struct stat status {};
-  std::filesystem::path file = path;
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISREG(status.st_mode) && descriptor_named(path))
       throw Error(fmt::format(
@@ -92,14 +113,24 @@ void check_output(const std::string& path) {
     if (S_ISDIR(status.st_mode)) fail_file("write", in_quotes(path), EISDIR, "path= takes a file");
     if (::access(path.c_str(), W_OK) != 0) fail_file("write", in_quotes(path), errno, kOutputAdvice);
     if (!S_ISREG(status.st_mode)) return;
-    file = std::filesystem::canonical(path);
   } else if (errno != ENOENT || path.empty()) {
     fail_file("write", in_quotes(path), errno, kOutputAdvice);
   }
   // A part is written beside it, and takes its name.
+  const std::filesystem::path file = through_links(path);
+  if (file.filename().string().size() + std::strlen(kPart) > NAME_MAX)
+    fail_file("write", in_quotes(path), ENAMETOOLONG, fmt::format("it is written as '*{}' first; shorten it", kPart));
   const std::string parent = file.parent_path().string();
   if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) return;
   fail_file("write", in_quotes(path), errno, errno == ENOENT ? "make its directory first" : kOutputAdvice);
+}
+
+void check_output_restart(const Dict& parameters, Delivery delivery) {
+  if (delivery != Delivery::exactly_once) return;
+  const auto path = parameters.get<std::string>("path");
+  struct stat status {};
+  if (path == "-" || (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)))
+    throw Error(not_exactly_once(name_of_output(path)));
 }
 
 int FileDescriptor::close() noexcept {
@@ -163,7 +194,7 @@ std::optional<std::size_t> InputFile::read(std::span<std::byte> bytes) {
 OutputFile::OutputFile(const std::string& path)
     : path_(path),
       name_(name_of_output(path)),
-      target_(path),
+      target_(through_links(path)),
       fd_(STDOUT_FILENO) {
   open({}, nullptr);
 }
@@ -171,14 +202,10 @@ OutputFile::OutputFile(const std::string& path)
 OutputFile::OutputFile(const WorkerContext& ctx, const std::string& path, const WrittenFile& written)
     : path_(path),
       name_(name_of_output(path)),
-      target_(path),
+      target_(through_links(path)),
       fd_(STDOUT_FILENO) {
   open(written.bytes != 0 || written.whole ? written : WrittenFile{}, &ctx);
-  if (ctx.exactly_once() && part_.empty() && !written.whole)
-    throw StartError(
-        fmt::format("can't write {} exactly once: what it was given can't be taken back when the worker dies; "
-                    "give path= a regular file, or leave restart= out",
-                    name_));
+  if (ctx.exactly_once() && part_.empty() && !written.whole) throw StartError(not_exactly_once(name_));
 }
 
 void OutputFile::open(const WrittenFile& written, const WorkerContext* ctx) {
@@ -189,7 +216,6 @@ void OutputFile::open(const WrittenFile& written, const WorkerContext* ctx) {
     if (exists && !S_ISREG(status.st_mode)) {
       open_in_place(S_ISFIFO(status.st_mode), ctx);
     } else {
-      if (exists) target_ = std::filesystem::canonical(path_).string();
       if (written.inode == 0) {
         open_part();
       } else if (written.whole && exists && status.st_ino == written.inode && status.st_dev == written.device) {

@@ -20,9 +20,16 @@ inline constexpr const char* kPart = ".part";
 [[noreturn]] void fail_file(std::string_view verb, const std::string& name, int error,
                             std::string_view advice);
 
+/// The regular file that a path names, through its links also where there is none yet at their end; else the path, "-" too.
+[[nodiscard]] std::string through_links(const std::string& path);
+
 /// Throws Error if the path can't become a file: a directory, read-only, in a directory that is not there or can't be
-/// written; with "-", if the standard output is closed.
+/// written, without room in its name for kPart; with "-", if the standard output is closed.
 void check_output(const std::string& path);
+
+/// ElementType::check_restart of elements that write to path=: throws Error where that is none that can be cut off, and
+/// delivery is exactly_once.
+void check_output_restart(const Dict& parameters, Delivery delivery);
 
 /// A file descriptor that is closed at the end, unless it is a standard stream.
 class FileDescriptor {

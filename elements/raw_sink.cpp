@@ -87,6 +87,7 @@ WEIR_ELEMENT(RawSink,
                   output_file("path", "the file, which is PATH.part until it is whole; - for standard output",
                               "-"),
                   text("sample", "the only type of number to accept; any: whatever comes", "any",
-                       {"any", "u8", "i16", "i32", "i64", "f32", "f64"})}});
+                       {"any", "u8", "i16", "i32", "i64", "f32", "f64"})},
+              .check_restart = check_output_restart});
 
 }  // namespace weir::elements

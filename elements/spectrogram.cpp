@@ -31,7 +31,7 @@ class Drawing {
     if (!frame.is_gap() && frame.has_data()) add(frame);
     if (!frame.eos()) return;
     if (!picture_) picture_.emplace(spec_);  // it says that there was nothing
-    dsp::write_png(picture_->render(), path_);
+    dsp::write_png(picture_->render(), through_links(path_));
   }
 
  private:

@@ -14,6 +14,7 @@
 #include "element_graphs.hpp"
 #include "elements/dsp/fir_design.hpp"
 #include "elements/dsp/fir_filter.hpp"
+#include "elements/files.hpp"
 
 namespace weir::elements {
 namespace {
@@ -204,6 +205,25 @@ TEST_P(ElementFiles, AFileThatIsReplacedKeepsItsPermissionsAndItsLink) {
   EXPECT_EQ(std::filesystem::status(dir_ / "old.wav").permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write |
                 std::filesystem::perms::group_read);
+}
+
+TEST_P(ElementFiles, ALinkWhoseFileIsNotThereYetGetsIt) {
+  write_sound(dir_ / "a.wav", {noise(100)});
+  std::filesystem::create_directory(dir_ / "d");
+  std::filesystem::create_symlink("d/first", dir_ / "link.wav");
+  std::filesystem::create_symlink("../new", dir_ / "d/first");
+  std::filesystem::create_symlink("no/new", dir_ / "lost.wav");
+  for (const char* sink : {"wav_sink", "raw_sink", "spectrogram"}) {
+    Graph graph;
+    std::vector<std::string> chain{"wav_source path=" + (dir_ / "a.wav"), sink + (" path=" + (dir_ / "link.wav"))};
+    if (sink == std::string("spectrogram")) chain.insert(chain.begin() + 1, "stft");
+    graph.chain(chain);
+    graph.run(GetParam());
+    EXPECT_TRUE(std::filesystem::is_symlink(dir_ / "link.wav") && std::filesystem::is_symlink(dir_ / "d/first")) << sink;
+    EXPECT_TRUE(std::filesystem::remove(dir_ / "new")) << sink;
+  }
+  EXPECT_EQ(dsp::message_of<Error>([&] { check_output(dir_ / "lost.wav"); }),
+            "can't write '" + (dir_ / "lost.wav") + "': No such file or directory; make its directory first");
 }
 
 TEST_P(ElementFiles, AFilteredRecordingIsWhatTheFilterGives) {

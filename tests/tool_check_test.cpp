@@ -53,6 +53,10 @@ TEST_F(Check, RefusesARestartThatAnElementCanNotHave) {
   refused("raw_source path=in rate=8000 ! stft restart=on_failure ! null_sink", "say delivery=at_least_once");
   refused("raw_source path=in rate=8000 ! wav_sink restart=on_failure path=a.flac",
           "can't write 'a.flac' with restart=");
+  for (const std::string sink : {"raw_sink", "checksum_sink"})
+    for (const std::string file : {"-", "/dev/null"})
+      refused("count_source count=1 ! " + sink + " restart=on_failure path=" + file,
+              "exactly once: what it was given can't be taken back when the worker dies");
   const std::string in = write("in.raw", std::string(400, 'a'));
   const Ended ended = weir_command({"check", "raw_source path=" + in + " rate=8000 ! stft restart=on_failure " +
                                                  "delivery=at_least_once ! null_sink"});

@@ -78,6 +78,20 @@ TEST_F(Files, AreTheSameByAnyNameBeforeTheyAreThere) {
               ElementsAre(HasSubstr("element 'b' writes './no.raw', which 'a' writes")));
 }
 
+TEST_F(Files, AreTheSameByALinkBeforeTheyAreThere) {
+  std::filesystem::create_symlink("new.raw", path("link.raw"));
+  EXPECT_THAT(problems("raw_source name=in ! raw_sink path=" + path("link.raw") + " in. ! raw_sink path=" + path("new.raw")),
+              testing::SizeIs(1));
+}
+
+TEST_F(Files, WithoutRoomForTheNameOfTheirPartAreToldByACheck) {
+  for (const std::size_t length : {250, 251}) {
+    const Ended ended = weir_command({"check", "count_source count=1 ! raw_sink path=" + path(std::string(length, 'x'))});
+    EXPECT_EQ(ended.code, length == 250 ? 0 : 1);
+    EXPECT_THAT(ended.err, HasSubstr(length == 250 ? "" : "File name too long; it is written as '*.part' first; shorten it"));
+  }
+}
+
 TEST_F(Files, OfDeadLettersAreNobodyElses) {
   const std::string file = path("x");
   EXPECT_THAT(problems("dead_letters=" + file + " raw_source ! raw_sink path=" + file),

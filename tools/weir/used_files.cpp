@@ -67,7 +67,8 @@ std::vector<Claim> claims_of(const Description& description) {
 /// Absolute first: a relative path of which nothing is there yet would stay as it is.
 fs::path place_of(const std::string& path) {
   std::error_code ignored;
-  return fs::weakly_canonical(path == kStandardStream ? "/proc/self/fd/0" : fs::absolute(path, ignored), ignored);
+  if (path == kStandardStream) return fs::weakly_canonical("/proc/self/fd/0", ignored);
+  return fs::weakly_canonical(fs::absolute(elements::through_links(path), ignored), ignored);
 }
 
 /// By a hard link, too.
