@@ -96,9 +96,10 @@ struct WrittenFile {
 
 /// A file to write, or with "-" the standard output.
 ///
-/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + kPart, which
-/// may be there already, but as no link and nothing else than a regular file; and that is what an error, a crash or a full disk leaves, with all that was written: the earlier file
-/// stays untouched, and a part is never taken for the whole. Pipes and devices are written to directly.
+/// A regular file appears under its name when commit() has found it whole. Until then it is `path` + kPart, which may be
+/// there already, but only as a regular file and no link. That is what an error, a crash or a full disk leaves, with all
+/// that was written: the earlier file stays untouched, and a part is never taken for the whole. Pipes and devices are
+/// written to directly.
 ///
 /// Written exactly once, whenever its process is killed (docs/faults.md): each poll begins with go_on(), which says what
 /// has taken effect, writes behind that, and ends with progress(), which takes effect with the poll. What was written by
