@@ -10,10 +10,10 @@
 namespace weir {
 
 std::string type_name(TypeId type) {
-  constexpr const char* kNames[] = {"no type", "bool", "i8",  "u8",  "i16", "u16", "i32",
-                                    "u32",     "i64",  "u64", "f32", "f64", "c64", "c128"};
+  constexpr const char* kTypeNames[] = {"no type", "bool", "i8",  "u8",  "i16", "u16", "i32",
+                                        "u32",     "i64",  "u64", "f32", "f64", "c64", "c128"};
   const auto number = static_cast<std::uint32_t>(type);
-  if (number < std::size(kNames)) return kNames[number];
+  if (number < std::size(kTypeNames)) return kTypeNames[number];
   char text[24];
   std::snprintf(text, sizeof text, "type#%08x", number);
   return text;

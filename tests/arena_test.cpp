@@ -55,7 +55,7 @@ TEST_P(Arenas, KeepsWhatIsInABlockWhileOthersAreLentAndFilled) {
   for (int step = 0; step < 20'000; ++step) {
     if (lent.size() < 100 && random() % 2) {
       const std::size_t bytes = random() % (random() % 8 == 0 ? 20'000 : 700);
-      const Lent& one = lent.emplace_back(arena.lend(bytes), bytes, step % 251);
+      const Lent& one = lent.emplace_back(Lent{arena.lend(bytes), bytes, step % 251});
       std::memset(one.block->payload(), one.pattern, bytes);
     } else if (!lent.empty()) {
       std::swap(lent[random() % lent.size()], lent.back());

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <numeric>
 #include <random>
 #include <span>
@@ -14,36 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "counting_new.hpp"
 #include "frames.hpp"
+#include "sanitizers.hpp"
 #include "watch.hpp"
 #include "weir/weir.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WEIR_COUNTS_ALLOCATIONS 0
-#else
-#define WEIR_COUNTS_ALLOCATIONS 1
-namespace {
-thread_local std::size_t allocations = 0;
-}
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  ++allocations;
-  const auto align = static_cast<std::size_t>(alignment);
-  if (bytes > PTRDIFF_MAX) throw std::bad_alloc();
-  if (void* memory = std::aligned_alloc(align, (bytes + align - 1) / align * align)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
-#endif
 
 namespace frame_test {
 namespace {
@@ -294,10 +268,10 @@ TEST(Frame, OfTwoThreadsThatShareAPayloadCanBeWrittenByBoth) {
 }
 
 TEST(Frame, AllocatesNothingForSmallValuesMovesAndCopies) {
-#if WEIR_COUNTS_ALLOCATIONS
+  if (weir::test::kSanitized) GTEST_SKIP() << "the sanitizer's allocator counts nothing";
   const Frame block = block_of<int>({1, 2, 3}, {.metadata = {{"a", std::int64_t{1}}}});
   const FrameOptions options{.time = 1};
-  const std::size_t before = allocations;
+  const std::size_t before = weir::test::allocations;
   for (int n = 0; n < 100; ++n) {
     Frame value = Frame::of(Point{1, 2}, options);
     Frame copy = block, other = value;
@@ -306,10 +280,7 @@ TEST(Frame, AllocatesNothingForSmallValuesMovesAndCopies) {
     std::swap(moved, other);
     other.data<int>()[0] = n;
   }
-  EXPECT_EQ(allocations - before, 100u) << "one a round: the block that was copied to be written";
-#else
-  GTEST_SKIP() << "the sanitizer's allocator counts nothing";
-#endif
+  EXPECT_EQ(weir::test::allocations - before, 100u) << "one a round: the block that was copied to be written";
 }
 
 }  // namespace

@@ -10,9 +10,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "sanitizers.hpp"
 #include "weir/weir.hpp"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if WEIR_SANITIZED
 // What is far too large is refused by weir's own error, not by the sanitizer's.
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
 extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }

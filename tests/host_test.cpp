@@ -35,7 +35,7 @@ WEIR_WORKER(AddOne);
 namespace {
 std::atomic<int> threads_allowed{1 << 30};
 }
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !WEIR_SANITIZED
 extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument) {
   static const auto create = reinterpret_cast<decltype(&::pthread_create)>(::dlsym(RTLD_NEXT, "pthread_create"));
   if (threads_allowed.fetch_sub(1) <= 0) return EAGAIN;

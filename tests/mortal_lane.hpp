@@ -22,7 +22,12 @@
 #include "engine/run.hpp"
 #include <gtest/gtest.h>
 
+#include "sanitizers.hpp"
+
 namespace weir::test {
+
+/// From one deadly step to the next: each of them, but few under a sanitizer, where a life takes a tenth of a second.
+inline constexpr std::int64_t kStride = kSanitized ? 5 : 1;
 
 /// Memory that processes share with those that they fork.
 inline void* map_shared(std::size_t bytes) {

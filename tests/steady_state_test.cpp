@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <new>
 #include <string>
 
 #include <sys/ptrace.h>
@@ -15,31 +14,14 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include "counting_new.hpp"
 #include "sanitizers.hpp"
 #include "weir/weir.hpp"
 
 namespace {
-std::atomic<std::uint64_t> allocations{0};
-}
-#define APART __attribute__((noinline))  // inlined, g++ takes malloc and delete for a mismatch
-APART void* operator new(std::size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* p = std::malloc(bytes)) return p;
-  throw std::bad_alloc();
-}
-APART void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* p = std::aligned_alloc(static_cast<std::size_t>(alignment), (bytes + 63) / 64 * 64)) return p;
-  throw std::bad_alloc();
-}
-APART void operator delete(void* p) noexcept { std::free(p); }
-APART void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-APART void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-APART void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-
-namespace {
 
 using namespace weir;
+using weir::test::allocations;
 
 constexpr std::int64_t kFrames = 200'000;            // between the marks
 constexpr auto kWarm = std::chrono::milliseconds(100);  // until all threads have started and the arena has grown

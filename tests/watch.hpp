@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <latch>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -27,21 +28,20 @@
 
 #include <gtest/gtest.h>
 
+#include "sanitizers.hpp"
+
 namespace weir::test {
 
 using namespace std::chrono_literals;
 
 /// Sanitizers make everything slower; a watchdog is no speed test.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr int kSlowness = 6;
-#else
-inline constexpr int kSlowness = 1;
-#endif
+inline constexpr int kSlowness = kSanitized ? 6 : 1;
 
 /// Ends the test program, with a message, unless it is gone in time.
 class Watchdog {
  public:
-  explicit Watchdog(std::chrono::nanoseconds time) : thread_([this, time] { guard(time); }) {}
+  /// Returns when its thread only waits: what a sanitizer does in a thread's beginning is over.
+  explicit Watchdog(std::chrono::nanoseconds time) : thread_([this, time] { guard(time); }) { waits_.wait(); }
   ~Watchdog() {
     {
       std::scoped_lock lock(mutex_);
@@ -56,6 +56,7 @@ class Watchdog {
  private:
   void guard(std::chrono::nanoseconds time) {
     std::unique_lock lock(mutex_);
+    waits_.count_down();
     if (changed_.wait_for(lock, time * kSlowness, [&] { return done_; })) return;
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
     std::fprintf(stderr, "watchdog: %s has not ended in time\n", info ? info->name() : "the test");
@@ -64,6 +65,7 @@ class Watchdog {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool done_ = false;
+  std::latch waits_{1};
   std::thread thread_;
 };
 

@@ -34,10 +34,11 @@ readonly bench_packages='
   python3                   its multiprocessing
 '
 
-# The fuzz targets.
-readonly fuzz_packages='
-  clang                  compiles them
-  libclang-rt-dev        libFuzzer and the sanitizers
+# The suite under sanitizers, and the fuzz targets.
+readonly sanitizer_packages='
+  clang                  compiles them, in less time than g++ takes
+  libclang-rt-dev        the sanitizers and libFuzzer
+  llvm                   names the places of what they find
 '
 
 die() {

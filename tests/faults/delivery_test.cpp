@@ -83,7 +83,7 @@ class Deliveries : public testing::Test {
   /// many steps it takes depends on how often it waits.
   static void kill_at_every_step(Delivery delivery, const std::function<void(const Result&)>& check) {
     int survived = 0;
-    for (std::int64_t fatal = 1; survived < 3; ++fatal) {
+    for (std::int64_t fatal = 1; survived < 3; fatal += kStride) {
       SCOPED_TRACE("killed at step " + std::to_string(fatal));
       bool first = true;
       const auto got = run(delivery, [&] { return std::exchange(first, false) ? fatal : 0; });

@@ -90,9 +90,7 @@ TEST_P(JournalTest, LosesAndDoublesNothingAtWhateverStepItIsKilled) {
   const auto expected = undisturbed();
   const std::int64_t steps = fate().steps;
   ASSERT_GT(steps, 200);
-  // Under a sanitizer, where a life takes a tenth of a second, one step of three: another one for each length of queues.
-  const std::int64_t stride = kSlowness == 1 ? 1 : 3;
-  for (std::int64_t fatal = 1 + GetParam() % stride; fatal <= steps; fatal += stride) {
+  for (std::int64_t fatal = 1 + GetParam() % kStride; fatal <= steps; fatal += kStride) {
     MortalLane mortal(worker(), GetParam());
     bool first = true;
     const auto got = run(mortal, kFrames, [&] { return std::exchange(first, false) ? fatal : 0; });
@@ -105,7 +103,7 @@ TEST_P(JournalTest, LosesAndDoublesNothingInAStormOfKills) {
   const auto expected = undisturbed(300);
   std::mt19937_64 random(7);
   int lives = 0;
-  for (int n = 0; n < 10; ++n) {
+  for (int n = 0; n < (kSanitized ? 4 : 10); ++n) {
     MortalLane mortal(worker(), GetParam());
     const bool impatient = n % 2;
     int kills = 0;  // as many as let it end where a life takes longer than that to get anywhere

@@ -121,8 +121,8 @@ TEST_F(Restarts, SurviveAStormOfKills) {
   std::thread killer([&] {
     std::mt19937 random(11);
     std::int32_t last = 0;
-    // As many as let it end where a life takes longer than that to get anywhere.
-    for (int kills = 0; kills < 300 && !over;) {
+    // As many as let it end where a start takes longer than that.
+    for (int kills = 0; kills < 300 / kSlowness && !over;) {
       std::this_thread::sleep_for(std::chrono::microseconds(random() % (3000 * kSlowness)));
       const std::int32_t pid = word(words.bytes);
       if (pid <= 0 || pid == last || over) continue;

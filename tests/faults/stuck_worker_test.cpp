@@ -151,7 +151,7 @@ class StoppedWorker : public LeavesNothing {
   }
   pid_t stop_the_middle() {
     parallelize_->start();
-    EXPECT_TRUE(eventually([&] { return word(words_.bytes) != 0; }));
+    EXPECT_TRUE(eventually([&] { return word(words_.bytes) != 0 && parallelize_->frames_so_far() > 0; }));
     const pid_t pid = word(words_.bytes);
     ::kill(pid, SIGSTOP);
     EXPECT_TRUE(eventually([&] { return process_state(pid) == 'T'; }));

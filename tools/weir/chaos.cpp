@@ -254,10 +254,12 @@ class Chaos {
     table.add({"restarts", with_commas(restarts_)});
     table.add({"outputs identical", of(identical_, disturbed_runs_)});
     table.add({"ledgers balanced", of(balanced_, disturbed_runs_)});
-    for (auto& [what, times] : {std::pair("death detected in", &detected_), std::pair("neighbours woken in", &woken_)}) {
-      if (times->empty()) continue;
-      std::ranges::sort(*times);
-      const auto at = [&](double q) { return time(percentile(*times, q)); };
+    for (const auto& [what, kept] :
+         {std::pair("death detected in", &detected_), std::pair("neighbours woken in", &woken_)}) {
+      std::vector<double>& times = *kept;
+      if (times.empty()) continue;
+      std::ranges::sort(times);
+      const auto at = [&](double q) { return time(percentile(times, q)); };
       table.add({what, at(0.5) + " (median), " + at(0.99) + " (p99), " + at(1) + " (longest)"});
     }
     table.add({"processes left behind", with_commas(left_.processes)});
