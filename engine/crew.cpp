@@ -135,10 +135,8 @@ bool Crew::wait() {
   const auto hopeless = [&] { return std::ranges::any_of(lanes_, [](Lane* lane) { return lane->hopeless(); }); };
   if (lanes_.size() == 1) {
     Lane& lane = *lanes_.front();
-    lane.note_waiting(true);
-    const bool result = lane.waiter().wait(bells_, ready, hopeless, parked, deadline);
-    lane.note_waiting(false);
-    return result;
+    const Lane::Waiting here(lane);
+    return lane.waiter().wait(bells_, ready, hopeless, parked, deadline);
   }
   asleep_.store(true);  // SYNC crew.asleep
   const bool result = lanes_.front()->waiter().wait(bells_, ready, hopeless, parked, deadline);

@@ -5,6 +5,7 @@
 // room, for an event, does it here or there, and gives back first what was taken.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -89,8 +90,20 @@ class Lane {
   void release_all() noexcept;
   /// It is about to wait: its ends count what for.
   void note_wait() noexcept;
-  /// relaxed: for the supervisor, which looks now and then whether a poll hangs
-  void note_waiting(bool waits) noexcept { control_.header().waiting.store(waits, std::memory_order_relaxed); }
+  /// Says as long as it lives that the lane waits. relaxed: for the supervisor, which looks now and then whether a poll
+  /// hangs
+  class Waiting {
+   public:
+    explicit Waiting(Lane& lane) noexcept : mark_(lane.control_.header().waiting) {
+      mark_.store(1, std::memory_order_relaxed);
+    }
+    ~Waiting() { mark_.store(0, std::memory_order_relaxed); }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+   private:
+    std::atomic<std::uint32_t>& mark_;
+  };
   /// It parks, and does no more: tells the supervisor what for (engine/deadlocks.cpp). `kind`: of SleepKind.
   void fall_asleep(std::uint32_t kind) noexcept;
   void wake_up() noexcept;
@@ -151,10 +164,8 @@ class Lane {
       else wake_up();
     };
     waited_ = true;
-    note_waiting(true);
-    const bool result = waiter_.wait(bells_, ready, hopeless, parked, deadline);
-    note_waiting(false);
-    return result;
+    const Waiting here(*this);
+    return waiter_.wait(bells_, ready, hopeless, parked, deadline);
   }
 
   /// When the last burst of this turn ended, and so about now: most tasks follow one another at once. Always the same

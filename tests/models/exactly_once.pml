@@ -10,7 +10,8 @@
  *
  * A share of a block is a set of bits, all of them when it is lent; sharing splits the set and touches no memory. Each
  * bit is cleared once a lending, whose number lies in the same word, so dropping it again does nothing. (The engine is
- * simpler: one bit is one share, and a worker that would split one copies the block into one of its own.)
+ * simpler: one bit is one share, and a worker that would split one copies the block into one of its own.) A holder that
+ * nobody kills may share further, with a bit that this lending has not given yet: never one that is free again.
  *
  * Memory is sequentially consistent here: what recovery reads was stored by a process that is dead, whose stores are
  * all there, up to the instruction where it was killed; what the neighbours read is published as
@@ -41,6 +42,11 @@ byte head[3];
 #define WORKERS 3
 #define BLOCKS 5
 #define ALL_BITS 3
+#ifdef WEAKEN_a_bit_is_given_twice
+#define FRESH_BIT 2
+#else
+#define FRESH_BIT 4
+#endif
 byte live[BLOCKS], lending[BLOCKS], lent_in[BLOCKS], payload[BLOCKS];
 
 /* The worker's control block: the commit word, two records, two copies of a state of two words. */
@@ -341,18 +347,31 @@ inline take(ring, pos) {
   assert((live[block] & bits_in[slot(ring, pos)]) == bits_in[slot(ring, pos)]);
   assert(bits_in[slot(ring, pos)] == 0 ||
          payload[block] == (ring == A || pos % 3 == 0 -> pos + 1 : expected[pos + 1]));
+  if
+  :: ring == A && pos % 3 == 2 && (live[block] & FRESH_BIT) == 0 ->
+     live[block] = live[block] | FRESH_BIT;
+     kept = block + 1
+  :: else
+  fi;
   drop(block, bits_in[slot(ring, pos)]);
   block = 0;
   pos++;
   head[ring] = pos
 }
 
+/* Of every third frame it keeps the payload for longer than A's share, by a share that it gives itself. */
 proctype Sink() {
-  byte a_pos, b_pos, block;
+  byte a_pos, b_pos, block, kept;
   do
   :: atomic { stamp[slot(A, a_pos)] == a_pos + 1 -> take(A, a_pos) }
   :: atomic { stamp[slot(B, b_pos)] == b_pos + 1 -> take(B, b_pos) }
-  :: a_pos == FRAMES && b_pos == FRAMES && worker_over -> break
+  :: atomic {
+       kept != 0 ->
+       assert((live[kept - 1] & FRESH_BIT) != 0 && payload[kept - 1] == 3);
+       drop(kept - 1, FRESH_BIT);
+       kept = 0
+     }
+  :: a_pos == FRAMES && b_pos == FRAMES && kept == 0 && worker_over -> break
   od;
   sink_over = true
 }
