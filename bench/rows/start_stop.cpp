@@ -1,6 +1,15 @@
 // A whole run of four worker processes for a handful of frames: how long until the first is through, and how
 // long from the last until run() returns.
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bench/pipelines.hpp"
 #include "bench/rows/rows.hpp"
@@ -8,6 +17,8 @@
 
 namespace weir::bench {
 namespace {
+
+constexpr int kWorkers = 4;
 
 /// ns from start() to the first frame in the sink, and from the last frame there to the return of run().
 Figures run_short() {
@@ -26,12 +37,12 @@ Figures run_short() {
   };
   Pipeline pipeline;
   Element* last = &pipeline.emplace<PlainSource>({.source_pads = {"out"}}, kCount);
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < kWorkers; ++i) {
     auto& stage = pipeline.emplace<ChainStage>({.sink_pads = {"in"}, .source_pads = {"out"}});
     pipeline.connect(*last, stage);
     last = &stage;
   }
-  auto& sink = pipeline.emplace<StampingSink>({.sink_pads = {"in"}}, kCount, std::int64_t{4});
+  auto& sink = pipeline.emplace<StampingSink>({.sink_pads = {"in"}}, kCount, std::int64_t{kWorkers});
   pipeline.connect(*last, sink);
   Parallelize run(pipeline, run_options(Mode::process));
   const auto begin = Clock::now();
@@ -42,15 +53,44 @@ Figures run_short() {
   return {ns(sink.first.value() - begin), ns(end - sink.last)};
 }
 
-void run_row(Session& session, const char* name, std::size_t figure, double limit_ns) {
-  const std::size_t rounds = 3 * session.settings().rounds;
-  const auto all = session.interleave({{{"", Mode::process, ""}, run_short}}, rounds);
-  session.add(name, "ns", all[0], figure, at_most(limit_ns));
+/// ns until as many processes of the workers' program have been started, done nothing, and ended.
+Figures run_nothing() {
+  std::string program = run_options(Mode::process).worker_executable, nothing = "--nothing";
+  char* const arguments[] = {program.data(), nothing.data(), nullptr};
+  std::array<pid_t, kWorkers> started{};
+  int failed = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  for (pid_t& pid : started)
+    if (const int error = ::posix_spawn(&pid, program.c_str(), nullptr, nullptr, arguments, environ)) {
+      failed = error;
+      pid = 0;
+    }
+  for (const pid_t pid : started) {
+    int status = 0;
+    while (pid != 0 && ::waitpid(pid, &status, 0) == -1 && errno == EINTR) {
+    }
+    if (status != 0) failed = ENOEXEC;
+  }
+  const std::chrono::duration<double, std::nano> time = std::chrono::steady_clock::now() - begin;
+  if (failed != 0) throw RunFailed(program + " does not start: " + std::generic_category().message(failed));
+  return {time.count()};
 }
+
+std::vector<Series> run_all(Session& session, std::vector<Case> cases) {
+  return session.interleave(cases, 3 * session.settings().rounds);
+}
+const Case kShortRun{{"", Mode::process, ""}, run_short};
 
 }  // namespace
 
-void start(Session& session) { run_row(session, "start", 0, 10e6); }
-void stop(Session& session) { run_row(session, "stop", 1, 5e6); }
+void start(Session& session) {
+  const auto all = run_all(session, {kShortRun, {{"4 programs that do nothing", Mode::process, ""}, run_nothing}});
+  session.add("start", "ns", all[0], 0, at_most(10e6));
+  session.add("start", "ns", all[1]);
+  session.add_ratio("start", "ns", all[0], all[1]);
+}
+void stop(Session& session) {
+  session.add("stop", "ns", run_all(session, {kShortRun})[0], 1, at_most(5e6));
+}
 
 }  // namespace weir::bench
