@@ -1,4 +1,6 @@
 // The command `weir` where nothing runs: its arguments, what it says about elements, and what it finds wrong.
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,15 @@ TEST_F(Command, SaysWhatItIs) {
     EXPECT_EQ(ended.code, 0);
     EXPECT_THAT(ended.out, testing::MatchesRegex("weir [0-9]+\\.[0-9]+\\.[0-9]+\n"));
   }
+}
+
+TEST_F(Command, TakesNoLibraryFromTheCurrentDirectory) {
+  for (const char* name : {"libstdc++.so.6", "libsndfile.so.1"}) std::ofstream(path(name)) << "not a library";
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(path(""));
+  const Ended ended = weir_command({"--version"});
+  std::filesystem::current_path(before);
+  EXPECT_EQ(ended.code, 0) << ended.err;
 }
 
 TEST_F(Command, HelpsEverywhereAndSaysItsExitStatus) {
