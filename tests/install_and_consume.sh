@@ -36,4 +36,4 @@ by_pkg_config=$(LD_LIBRARY_PATH=$libdir "$work/by_hand")
 echo "$by_cmake"
 [ "$by_cmake" = "$by_pkg_config" ]
 [ "${by_cmake%% *}" = weir ]
-[ -x "$work/prefix/bin/weir-worker" ]
+[[ $("$work/prefix/bin/weir-worker" --version) = weir-worker* ]]  # a shared libweir is found
