@@ -39,6 +39,9 @@ class Mortal : public ParallelizeTransformElement {
   }
 };
 
+WEIR_WORKER(CountingSource);
+WEIR_WORKER(Mortal);
+
 /// Checks on the main lane that each frame holds the sum of all numbers up to its own.
 class SumChecker : public SinkElement {
  public:

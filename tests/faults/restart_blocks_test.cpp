@@ -11,8 +11,6 @@
 using namespace weir;
 using namespace weir::test;
 
-WEIR_WORKER(CountingSource);
-
 namespace {
 
 class RestartBlocks : public LeavesNothing {};

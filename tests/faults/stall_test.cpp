@@ -18,9 +18,6 @@ using namespace weir;
 using namespace weir::test;
 using testing::HasSubstr;
 
-WEIR_WORKER(CountingSource);
-WEIR_WORKER(Mortal);
-
 namespace {
 
 class Stalls : public LeavesNothing {};
