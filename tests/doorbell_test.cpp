@@ -215,7 +215,7 @@ void ask(Exchange& exchange, const Doorbell& doorbell, std::uint64_t rounds) {
   }
 }
 
-constexpr std::uint64_t kRounds = 100'000;
+constexpr std::uint64_t kRounds = 25'000;
 
 TEST_P(Doorbells, LosesNoWakeUpBetweenThreads) {
   PREPARE(GetParam());
@@ -232,7 +232,7 @@ TEST_P(Doorbells, LosesNoWakeUpOfSeveralRingers) {
   const Watchdog watchdog(60s);
   Exchange exchange;
   const Doorbell doorbell(&exchange.bell, GetParam(), GetParam() == Barrier::global);
-  constexpr std::uint64_t kEach = 25'000;
+  constexpr std::uint64_t kEach = 10'000;
   const auto add = [&](unsigned seed) {
     std::minstd_rand random(seed);
     for (std::uint64_t n = 0; n < kEach; ++n) {

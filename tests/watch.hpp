@@ -34,8 +34,11 @@ namespace weir::test {
 
 using namespace std::chrono_literals;
 
-/// Sanitizers make everything slower; a watchdog is no speed test.
+/// Sanitizers make everything slower.
 inline constexpr int kSlowness = kSanitized ? 6 : 1;
+/// Of what waits for something that would otherwise never come, and is no speed test: other programs may have most of
+/// the machine.
+inline constexpr int kPatience = 4 * kSlowness;
 
 /// Ends the test program, with a message, unless it is gone in time.
 class Watchdog {
@@ -57,7 +60,7 @@ class Watchdog {
   void guard(std::chrono::nanoseconds time) {
     std::unique_lock lock(mutex_);
     waits_.count_down();
-    if (changed_.wait_for(lock, time * kSlowness, [&] { return done_; })) return;
+    if (changed_.wait_for(lock, time * kPatience, [&] { return done_; })) return;
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
     std::fprintf(stderr, "watchdog: %s has not ended in time\n", info ? info->name() : "the test");
     std::abort();
@@ -72,7 +75,7 @@ class Watchdog {
 /// Looks again and again until it holds; false after the time. For what other processes do and nobody announces.
 template <class Holds>
 [[nodiscard]] bool eventually(Holds&& holds, std::chrono::nanoseconds time = 10s) {
-  const auto end = std::chrono::steady_clock::now() + time * kSlowness;
+  const auto end = std::chrono::steady_clock::now() + time * kPatience;
   while (!holds()) {
     if (std::chrono::steady_clock::now() > end) return false;
     std::this_thread::sleep_for(500us);

@@ -193,7 +193,7 @@ TEST_P(BrokenNeighbour, EndsWithAnErrorAndBringsDownNobody) {
       const auto words = share_words(parallelize);
       parallelize.start();
       try {
-        ASSERT_TRUE(parallelize.wait_for(15s * kSlowness)) << "it hangs";
+        ASSERT_TRUE(parallelize.wait_for(15s * kPatience)) << "it hangs";
         const bool may_end_well = then == "go on" || GetParam().restarts || word(words.bytes) == 0;
         EXPECT_TRUE(may_end_well) << "a worker that dies is an error";
       } catch (const Error&) {

@@ -44,7 +44,7 @@ void sum_up(WorkerContext& ctx) {
 
 class JournalTest : public testing::TestWithParam<std::uint32_t> {
  protected:
-  static constexpr int kFrames = 25;
+  static constexpr int kFrames = 16;
   using Outcome = std::vector<std::vector<std::int64_t>>;  // by link
   static WorkerSpec worker() {
     WorkerSpec worker{.element = "mortal", .worker_name = "sum_up", .function = &sum_up};
@@ -103,7 +103,7 @@ TEST_P(JournalTest, LosesAndDoublesNothingInAStormOfKills) {
   const auto expected = undisturbed(300);
   std::mt19937_64 random(7);
   int lives = 0;
-  for (int n = 0; n < (kSanitized ? 4 : 10); ++n) {
+  for (int n = 0; n < (kSanitized ? 4 : 6); ++n) {
     MortalLane mortal(worker(), GetParam());
     const bool impatient = n % 2;
     int kills = 0;  // as many as let it end where a life takes longer than that to get anywhere
