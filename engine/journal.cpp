@@ -87,7 +87,7 @@ void stamp(const Ring& ring, const LinkRecord& link, std::uint64_t from) noexcep
     const std::atomic_ref home(slot.home);
     // A stamp that is there already stays: the consumer may be copying that slot. relaxed: equal, or our own to change.
     if (home.load(std::memory_order_relaxed) == pos + 1) continue;
-    if (pos == link.begin) {
+    if (pos == link.begin) [[unlikely]] {
       detail::DescriptorCopy::all_but_home(slot, link.first);
       step("apply.laid");
     }
@@ -301,10 +301,6 @@ detail::LentBlock Journal::lend(std::size_t bytes) {
   const detail::LentBlock block = arena_.lend(bytes);
   step("lent");
   return block;
-}
-
-void Journal::begin_poll() {
-  if (!begun_) begin_burst();
 }
 
 void Journal::begin_burst() {

@@ -144,7 +144,9 @@ class Journal final : public detail::Lender {
   };
   State state(std::size_t bytes, std::uint64_t type);
 
-  void begin_poll();
+  void begin_poll() {
+    if (!begun_) [[unlikely]] begin_burst();
+  }
   void end_poll() noexcept { ++polls_; }
   /// Before a poll that will be undone in any case: it must not wait.
   void begin_visit() {

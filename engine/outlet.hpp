@@ -120,6 +120,7 @@ class Outlet {
     held_ = true;
     first_record_ = first_record;
     for (Link& link : links_) link.ring.hold();
+    bell_sign_ = &shm::Doorbell().sign();  // nobody's: committed() rings
     find_everyday();
   }
   [[nodiscard]] std::size_t links() const noexcept { return links_.size(); }

@@ -232,17 +232,22 @@ bool Worker::abandoned() const noexcept {
 bool Worker::poll_in_journal() {
   Journal& journal = *lane_.journal();
   bool got_on = false;
-  const auto can_go_on = [&] {
-    return std::ranges::none_of(inlets_, [](const Inlet* inlet) { return inlet->has_caught_up(); }) &&
-           std::ranges::all_of(inlets_, [](const Inlet* inlet) { return inlet->has_frame(); }) && outlets_have_room();
+  const auto finds_frame = [](const Inlet* inlet) { return !inlet->has_caught_up() && inlet->has_frame(); };
+  const Inlet* const only_inlet = inlets_.size() == 1 ? inlets_.front() : nullptr;
+  Outlet* const only_outlet = outlets_.size() == 1 ? outlets_.front() : nullptr;
+  const auto can_go_on = [&, only_inlet, only_outlet] {
+    return (only_inlet ? finds_frame(only_inlet) : std::ranges::all_of(inlets_, finds_frame)) &&
+           (only_outlet ? only_outlet->has_room() : outlets_have_room());
   };
   const auto burst = [&](unsigned most) {
     Row row(*this);
+    const auto function = spec_.function;
+    const bool watched = lane_.spec().stall_ns != 0;
+    journal.begin_poll();
     do {
-      journal.begin_poll();
-      spec_.function(context_);
+      function(context_);
       journal.end_poll();
-      if (lane_.spec().stall_ns != 0) control_.polls.store(polls_ + journal.polls(), std::memory_order_relaxed);
+      if (watched) control_.polls.store(polls_ + journal.polls(), std::memory_order_relaxed);
     } while (journal.polls() < most && can_go_on() && row.goes_on());
     got_on = row.got_on();
   };

@@ -17,9 +17,9 @@ constexpr int kStages = 4, kElements = kStages + 2;
 
 /// Two lanes, as many as the pinned pair has cores.
 Case chain_case(const Settings& settings, Mode mode, const char* variant, int groups,
-                Restart restart = Restart::never) {
+                Restart restart = Restart::never, std::size_t frames = 4'000'000) {
   return {{"", mode, variant}, [=] {
-            const Chain chain{.count = static_cast<std::int64_t>(settings.scaled(4'000'000)),
+            const Chain chain{.count = static_cast<std::int64_t>(settings.scaled(frames)),
                               .groups = groups,
                               .restart = restart};
             return Figures{1e9 / run_chain(chain, mode)};
@@ -62,9 +62,9 @@ void chain_frames(Session& session) {
   std::vector<Case> cases{chain_case(settings, Mode::thread, "", 0),
                           chain_case(settings, Mode::thread, "two lanes by hand", 2),
                           chain_case(settings, Mode::process, "two lanes by hand", 2),
-                          chain_case(settings, Mode::process, "one element each", 0),
+                          chain_case(settings, Mode::process, "one element each", 0, Restart::never, 20'000'000),
                           chain_case(settings, Mode::process, "one element each, exactly once", 0,
-                                     Restart::on_failure)};
+                                     Restart::on_failure, 20'000'000)};
   const std::size_t own = cases.size();
   std::ranges::move(session.cases_of(Ability::chain_throughput), std::back_inserter(cases));
   const auto all = session.interleave(cases);
